@@ -1,8 +1,8 @@
 //! The list of all metrics.
 
 use super::instruments::{
-    CACHE_HIT_RATIO, COMPARED, COST, COST_CALLS, FINDINGS, FINISH_REASONS, Instrument, LATENCY,
-    NESTED_USAGE, OF_CALLS, OF_OPERATIONS, TOKEN_KINDS, TOKEN_USAGE,
+    BUDGET_USED, CACHE_HIT_RATIO, COMPARED, COST, COST_CALLS, FINDINGS, FINISH_REASONS, Instrument,
+    LATENCY, NESTED_USAGE, OF_CALLS, OF_OPERATIONS, TOKEN_KINDS, TOKEN_USAGE,
 };
 use super::named::NAMED;
 use super::server_logs::OF_SERVER_LOGS;
@@ -22,6 +22,6 @@ pub fn instruments() -> impl Iterator<Item = &'static Instrument> {
         .chain(named)
         .chain(&NESTED_USAGE)
         .chain(OF_SERVER_LOGS)
-        .chain([&FINDINGS])
+        .chain([&BUDGET_USED, &FINDINGS])
         .chain([&COMPARED])
 }

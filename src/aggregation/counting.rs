@@ -2,6 +2,7 @@
 
 use super::Aggregator;
 use super::histogram::Exemplar;
+use super::spending::SpentAt;
 use super::usage::TokenCounts;
 use crate::clock::Tick;
 
@@ -17,9 +18,11 @@ impl Aggregator {
     pub(super) fn count(
         &mut self,
         counts: &TokenCounts,
+        at: SpentAt,
         exemplar: impl Fn(f64) -> Option<Exemplar>,
     ) {
         self.groups.count(counts, exemplar);
+        self.spend_counted(counts, at, false);
         if let Some(models) = &mut self.models {
             models.count(counts);
         }
@@ -29,8 +32,9 @@ impl Aggregator {
     }
 
     /// Takes them back.
-    pub(super) fn take_back(&mut self, counts: &TokenCounts) {
+    pub(super) fn take_back(&mut self, counts: &TokenCounts, at: SpentAt) {
         self.groups.take_back(counts);
+        self.spend_counted(counts, at, true);
         if let Some(models) = &mut self.models {
             models.take_back(counts);
         }

@@ -80,6 +80,7 @@ fn evaluations_are_seen_wherever_they_stand() {
             prompt_secret: PromptSecret([1, 2]),
             tokens_per_minute: 0,
             pairs: Vec::new(),
+            budgets: Vec::new(),
             tag: None,
             temporality: Temporality::Cumulative,
             position: config.position,

@@ -50,6 +50,11 @@ pub(super) struct CountedEvent {
     pub(super) tokens: Option<TokenCounts>,
     pub(super) model: ModelIndex,
     pub(super) has_failed: bool,
+    pub(super) calls_model: bool,
+    /// Whose budgets it is of.
+    pub(super) spender: u64,
+    /// When it ended.
+    pub(super) unix_nanos: u64,
 }
 
 /// The metrics of one tag and resource.

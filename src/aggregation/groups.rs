@@ -359,8 +359,18 @@ impl Groups {
             prices.cost(&measured.priced(&tokens), calls.map(Calls::costs))
         });
         let (group_id, weight, model) = (group.id, measured.weight, ModelIndex::default());
-        let (group, series) = (found.group, Some(series));
-        Some(TokenCounts { group, group_id, series, tokens, model, operation, weight, cost })
+        let (group, series, spender) = (found.group, Some(series), measured.spender);
+        Some(TokenCounts {
+            group,
+            group_id,
+            series,
+            tokens,
+            model,
+            operation,
+            weight,
+            spender,
+            cost,
+        })
     }
 
     /// What is to be remembered of an event that was measured, so that it can be taken back.
@@ -381,6 +391,9 @@ impl Groups {
             tokens: found.tokens,
             model: found.model,
             has_failed: has_failed(measured),
+            calls_model: found.calls_model,
+            spender: measured.spender,
+            unix_nanos: measured.to,
         })
     }
 

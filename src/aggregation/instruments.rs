@@ -74,6 +74,15 @@ pub(super) static FINDINGS: Instrument = Instrument {
     by: Some("fluentbit.ai.finding.type"),
 };
 
+/// The metric of what was spent of budgets.
+pub(super) static BUDGET_USED: Instrument = Instrument {
+    name: findings::BUDGET_METRIC.name,
+    description: findings::BUDGET_METRIC.description,
+    unit: findings::BUDGET_METRIC.unit,
+    form: InstrumentForm::Gauge,
+    by: Some("fluentbit.ai.budget.name"),
+};
+
 /// The metric of what operations ended with, for each reason that a response has.
 pub(super) static FINISH_REASONS: Instrument = Instrument {
     name: "fluentbit.ai.finish_reasons",

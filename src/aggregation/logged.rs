@@ -9,6 +9,7 @@ use super::measured::MeasuredSpan;
 use super::metadata_run::MetadataRun;
 use super::number::low;
 use super::responses::AnsweredCall;
+use super::spending::divided;
 use super::usage::TokenCounts;
 use super::{Aggregator, events, observe};
 use crate::clock::Tick;
@@ -34,9 +35,10 @@ impl Aggregator {
             return;
         }
         let from = nanos.map_or(0, |nanos| log.unix_nanos.saturating_sub(nanos));
+        let (further, budgeted) = divided(&visitor.further, self.own_dimensions);
         let measured = MeasuredSpan {
             fields,
-            further: &visitor.further,
+            further,
             status: StatusCode::Unset,
             kind: &[],
             events: &[],
@@ -45,6 +47,7 @@ impl Aggregator {
             ids,
             weight: 1.0,
             is_kept: self.is_kept(ids),
+            spender: self.spender(fields, budgeted, log.unix_nanos),
         };
         let Some(group) = self.group_of(tag, metadata_run, Some(&log.telemetry), &measured) else {
             self.tally.overflow += 1;
@@ -115,24 +118,26 @@ impl Aggregator {
         group: usize,
         id: Option<u64>,
         measured: &MeasuredSpan<'_, '_>,
-        at: (Tick, u64),
+        (now, unix_nanos): (Tick, u64),
     ) -> Option<TokenCounts> {
         if id.is_some_and(|id| !self.events.is_new(id)) {
             self.tally.duplicate_calls += 1;
             return None;
         }
-        let Some(mut found) = self.groups.measure(group, measured, at) else {
+        let Some(mut found) = self.groups.measure(group, measured, (now, unix_nanos)) else {
             self.tally.overflow += 1;
             return None;
         };
         self.tally.overflow += u64::from(found.is_overflow);
-        self.note_model(&mut found, measured, at.0);
-        if let Some(tokens) = &found.tokens {
-            self.count(tokens, |_| None);
+        self.note_model(&mut found, measured, now);
+        let at = (measured.to, None);
+        match &found.tokens {
+            Some(tokens) => self.count(tokens, at, |_| None),
+            None => self.spend_without_tokens(measured),
         }
         let counted = self.groups.counted_event(&found, measured);
         if let Some((id, counted)) = id.zip(counted) {
-            self.events.event(id, counted, at.0);
+            self.events.event(id, counted, now);
         }
         found.tokens
     }
@@ -144,8 +149,9 @@ impl Aggregator {
         if let Some(models) = &mut self.models {
             models.take_back_call(event.model, event.has_failed);
         }
+        self.take_back_spent(event);
         if let Some(tokens) = &event.tokens {
-            self.take_back(tokens);
+            self.take_back(tokens, (event.unix_nanos, None));
         }
     }
 }

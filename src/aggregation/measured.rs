@@ -30,6 +30,8 @@ pub(super) struct MeasuredSpan<'m, 'a> {
     pub(super) weight: f64,
     /// Whether its trace is known to be kept.
     pub(super) is_kept: bool,
+    /// Whose budgets it is of, if it calls a model and these are watched.
+    pub(super) spender: u64,
 }
 
 impl<'a> MeasuredSpan<'_, 'a> {

@@ -47,6 +47,7 @@ mod semconv;
 mod series;
 mod series_key;
 mod server_logs;
+mod spending;
 mod tally;
 mod usage;
 mod wanted;
@@ -81,11 +82,12 @@ use self::models::ModelTable;
 use self::number::whole;
 use self::reported::{ReportedConfig, ReportedServices};
 use self::responses::{AnswerTracker, AnsweredCall, answer_of};
+use self::spending::divided;
 use self::usage::TokenCounts;
 use crate::clock::Tick;
 pub use crate::codec::records::metric_writer::Temporality;
 use crate::codec::records::{Item, ItemReader, ItemStep, Telemetry};
-use crate::findings::Findings;
+use crate::findings::{Findings, FindingsConfig};
 use crate::model::{Emission, LastMetrics, SpanId, TraceId};
 use crate::pricing::PriceTable;
 
@@ -103,7 +105,9 @@ type CallWithTokens = AnsweredCall<TokenCounts>;
 /// Makes metrics from spans and log events.
 #[derive(Debug)]
 pub struct Aggregator {
+    /// Its dimensions are followed by the attributes of budgets.
     config: MetricsConfig,
+    own_dimensions: usize,
     groups: Groups,
     calls: CallTracker<CallWithTokens>,
     answers: AnswerTracker<TokenCounts>,
@@ -137,15 +141,19 @@ pub struct Aggregator {
 impl Aggregator {
     /// An aggregator that begins now.
     #[must_use]
-    pub fn new(config: MetricsConfig, now: Tick, unix_nanos: u64) -> Self {
+    pub fn new(mut config: MetricsConfig, now: Tick, unix_nanos: u64) -> Self {
         let reported = ReportedConfig {
             policy: config.reported,
             max_series: config.max_series,
             is_cumulative: config.temporality == Temporality::Cumulative,
             position: config.position,
         };
+        let (groups, own_dimensions) = (Groups::new(&config), config.dimensions.len());
+        let budgets = config.findings.as_ref().map(FindingsConfig::budget_attributes);
+        config.dimensions.extend(budgets.unwrap_or_default());
         Self {
-            groups: Groups::new(&config),
+            own_dimensions,
+            groups,
             calls: CallTracker::new(config.call_window, config.max_traces),
             answers: AnswerTracker::new(config.call_window, config.max_traces),
             events: EventTracker::new(config.call_window, config.max_traces),
@@ -358,9 +366,10 @@ impl Aggregator {
                 }),
             };
             metadata_run.complete(&mut visitor.further);
+            let (further, budgeted) = divided(&visitor.further, self.own_dimensions);
             let measured = MeasuredSpan {
                 fields: &visitor.fields,
-                further: &visitor.further,
+                further,
                 status: item.span.status_code(),
                 kind: item.span.kind,
                 events: item.span.events,
@@ -369,6 +378,7 @@ impl Aggregator {
                 ids,
                 weight,
                 is_kept: self.is_kept(ids),
+                spender: self.spender(&visitor.fields, budgeted, to),
             };
             if measured.is_mcp() || visitor.fields.is_operation() {
                 if let Some(logs) = &mut self.server_logs {
@@ -383,6 +393,9 @@ impl Aggregator {
                     }
                     None => self.tally.overflow += 1,
                 }
+                if call.is_none() {
+                    self.spend_without_tokens(&measured);
+                }
                 if let Some(findings) = &mut self.findings {
                     let counts = call.as_ref().map(|(_, counts)| counts);
                     observe::tell(findings, &metadata_run.origin, &measured, counts);
@@ -395,7 +408,7 @@ impl Aggregator {
         let Some((trace, span)) = ids else {
             // Without ids nothing says that another span tells of the call.
             if let Some((_, tokens)) = call {
-                self.count(&tokens, |_| None);
+                self.count(&tokens, (to, None), |_| None);
             }
             return;
         };
@@ -489,13 +502,13 @@ impl Aggregator {
         self.tally.duplicate_calls += u64::from(changes.duplicate);
         for call in &changes.take_back {
             self.tally.duplicate_calls += 1;
-            self.take_back(&call.what);
+            self.take_back(&call.what, (call.to, Some(call.ids)));
         }
         for call in &changes.count {
             let (TraceId(trace_id), SpanId(span_id)) = call.ids;
             let time_unix_nano = call.to.max(call.from);
             let is_kept = self.is_kept(Some(call.ids));
-            self.count(&call.what, |value| {
+            self.count(&call.what, (call.to, Some(call.ids)), |value| {
                 Some(Exemplar { time_unix_nano, value, trace_id, span_id, is_kept })
             });
         }
@@ -516,6 +529,8 @@ mod page_tests;
 mod reported_tests;
 #[cfg(test)]
 mod semconv_tests;
+#[cfg(test)]
+mod spending_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -27,6 +27,7 @@ impl Groups {
             model,
             operation,
             weight,
+            spender: 0,
             cost: None,
         })
     }

@@ -132,6 +132,7 @@ mod tests {
                     ids: None,
                     weight: 1.0,
                     is_kept: false,
+                    spender: 0,
                 };
                 routes.key(group, &measured)
             };

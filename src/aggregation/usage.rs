@@ -158,6 +158,8 @@ pub(super) struct TokenCounts {
     pub(super) model: ModelIndex,
     pub(super) operation: OperationIndex,
     pub(super) weight: f64,
+    /// Whose budgets they are of.
+    pub(super) spender: u64,
     /// `None` where costs are not asked for.
     pub(super) cost: Option<CallCost>,
 }

@@ -1,5 +1,6 @@
 //! What is looked for, and what becomes of what is found.
 
+use super::budgets::{BudgetConfig, attributes};
 use crate::codec::records::metric_writer::Temporality;
 use crate::model::{Position, listed_enum};
 
@@ -21,6 +22,8 @@ listed_enum! {
         Pairs,
         /// The same prompt, and similar ones, with different outcomes.
         Prompts,
+        /// Budgets that are spent, or burn too fast.
+        Budgets,
     }
 }
 
@@ -36,6 +39,7 @@ impl Check {
             Self::Drift => "drift",
             Self::Pairs => "pairs",
             Self::Prompts => "prompts",
+            Self::Budgets => "budgets",
         }
     }
 }
@@ -86,6 +90,8 @@ pub struct FindingsConfig {
     pub max_prompts: usize,
     /// What prompts are hashed under.
     pub prompt_secret: PromptSecret,
+    /// The budgets that are watched.
+    pub budgets: Vec<BudgetConfig>,
     /// The tag of log events and of the metric; that of the spans where there is none.
     pub tag: Option<Vec<u8>>,
     /// What the points of the metric say.
@@ -99,6 +105,15 @@ impl FindingsConfig {
     #[must_use]
     pub fn mode(&self, check: Check) -> CheckMode {
         self.modes.get(check as usize).copied().unwrap_or_default()
+    }
+
+    /// The attributes that budgets are of, if these are looked for.
+    #[must_use]
+    pub fn budget_attributes(&self) -> Vec<String> {
+        match self.mode(Check::Budgets) {
+            CheckMode::Off => Vec::new(),
+            _ => attributes(&self.budgets),
+        }
     }
 
     /// Whether anything is looked for.

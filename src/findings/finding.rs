@@ -1,5 +1,7 @@
 //! Finding: what was found, of what, and the evidence.
 
+use std::borrow::Cow;
+
 use super::config::Check;
 use crate::codec::msgpack::text_of;
 use crate::model::{SpanId, TraceId};
@@ -29,6 +31,7 @@ pub(super) enum FindingKind {
     SamePrompt,
     SimilarPrompts,
     ReportedDifference,
+    Budget,
 }
 
 impl FindingKind {
@@ -47,6 +50,7 @@ impl FindingKind {
             Self::SamePrompt => "same_prompt",
             Self::SimilarPrompts => "similar_prompts",
             Self::ReportedDifference => "reported_difference",
+            Self::Budget => "budget",
         }
     }
 }
@@ -62,14 +66,14 @@ pub(super) fn cut(name: &str) -> &str {
 
 /// Whose finding it is, in attributes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Subject(Vec<(&'static str, Box<str>)>);
+pub(super) struct Subject(Vec<(Cow<'static, str>, Box<str>)>);
 
 impl Subject {
     /// That of these encoded values, as far as they are texts.
     pub(super) fn of(pairs: &[(&'static str, &[u8])]) -> Self {
         let texts = pairs.iter().filter_map(|(key, value)| Some((*key, text_of(value)?)));
         let known = texts.filter(|(_, text)| !text.is_empty());
-        Self(known.map(|(key, text)| (key, cut(text).into())).collect())
+        Self(known.map(|(key, text)| (Cow::Borrowed(key), cut(text).into())).collect())
     }
 
     /// The same of this one too, if its encoded value is a text.
@@ -82,12 +86,18 @@ impl Subject {
 
     /// The same of this one too.
     pub(super) fn named(mut self, key: &'static str, text: &str) -> Self {
-        self.0.push((key, cut(text).into()));
+        self.0.push((Cow::Borrowed(key), cut(text).into()));
         self
     }
 
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(key, text)| (*key, &**text))
+    /// The same of an attribute whose name is configured.
+    pub(super) fn of_attribute(mut self, key: &str, text: &str) -> Self {
+        self.0.push((Cow::Owned(key.to_owned()), cut(text).into()));
+        self
+    }
+
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, text)| (&**key, &**text))
     }
 
     pub(super) fn service(&self) -> Option<&str> {

@@ -4,6 +4,7 @@
 //! counted in a metric, and by how each check is set said in a line of the log, or told as a log event with
 //! evidence and hinted to the sampler. docs/FINDINGS.md has the delays and the rates of false findings.
 
+mod budgets;
 mod call;
 mod changes;
 mod config;
@@ -24,6 +25,7 @@ mod served;
 mod share;
 mod usage;
 
+pub use self::budgets::{BUDGET_METRIC, BudgetConfig, BudgetUnit, ObservedSpending};
 pub use self::call::{CallOrigin, ObservedCall, ObservedEvaluation, ObservedTool, UsedTokens};
 pub use self::config::{Check, CheckMode, FindingsConfig, ModelPair, PromptSecret};
 pub use self::counts::METRIC;
@@ -35,6 +37,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use self::budgets::BudgetWatch;
 use self::changes::Changes;
 use self::drift::DriftWatch;
 use self::finding::Subject;
@@ -73,6 +76,7 @@ pub struct Findings {
     drift: Option<DriftWatch>,
     pairs: Option<PairWatch>,
     prompts: Option<Box<PromptWatch>>,
+    budgets: Option<Box<BudgetWatch>>,
     report: Report,
 }
 
@@ -90,6 +94,10 @@ impl Findings {
             pairs: is_on(Check::Pairs).then(|| PairWatch::new(&config.pairs)),
             prompts: is_on(Check::Prompts)
                 .then(|| Box::new(PromptWatch::new(config.prompt_secret, config.max_prompts))),
+            budgets: is_on(Check::Budgets).then(|| {
+                let (keys, position) = (config.max_keys, config.position);
+                Box::new(BudgetWatch::new(&config.budgets, keys, position, unix_nanos))
+            }),
             report: Report::new(&config, unix_nanos),
             config,
         }
@@ -138,6 +146,26 @@ impl Findings {
         if let Some(drift) = &mut self.drift {
             drift.evaluation(evaluation, &mut self.report);
         }
+    }
+
+    /// Who spends, by the encoded values of [`FindingsConfig::budget_attributes`], in their order; empty ones for missing
+    /// ones.
+    pub fn spender(&mut self, values: &[&[u8]], unix_nanos: u64) -> u64 {
+        let budgets = self.budgets.as_mut();
+        budgets.map_or(0, |budgets| budgets.spender(values, unix_nanos, &mut self.report))
+    }
+
+    /// Adds what a call spends to the budgets of its spender, or takes it back.
+    pub fn spend(&mut self, spending: &ObservedSpending, is_taken_back: bool) {
+        if let Some(budgets) = &mut self.budgets {
+            budgets.spend(spending, is_taken_back, &mut self.report);
+        }
+    }
+
+    /// Whether budgets are watched.
+    #[must_use]
+    pub const fn watches_budgets(&self) -> bool {
+        self.budgets.is_some()
     }
 
     /// Whether evaluations are looked at.
@@ -233,9 +261,10 @@ impl Findings {
         self.report.kept()
     }
 
-    /// Writes the points of the metric, and says how many records that are.
+    /// Writes the points of the metrics, and says how many records that are.
     pub fn export(&mut self, out: &mut Vec<u8>, unix_nanos: u64) -> usize {
-        self.report.export(out, unix_nanos)
+        let budgets = self.budgets.as_ref().map_or(0, |one| one.export(out, unix_nanos));
+        budgets + self.report.export(out, unix_nanos)
     }
 
     /// Writes what was told so far, since each series began, for a page that is scraped, and says how many records
@@ -255,7 +284,8 @@ impl Findings {
     pub fn tally(&self) -> FindingsTally {
         let mut tally = self.report.tally();
         let of_drift = self.drift.as_ref().map_or(0, DriftWatch::keys);
-        tally.keys = (self.keys.len() + of_drift) as u64;
+        let of_budgets = self.budgets.as_ref().map_or(0, |budgets| budgets.keys());
+        tally.keys = (self.keys.len() + of_drift + of_budgets) as u64;
         tally
     }
 }

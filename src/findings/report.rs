@@ -25,6 +25,21 @@ pub struct FindingsTally {
     pub unwatched: u64,
     /// Services and models that are learned of.
     pub keys: u64,
+    /// Keys of budgets that went to make room.
+    pub evicted_keys: u64,
+    /// Calls that budgets could not count: without all attributes, too old, or whose keys went to make room.
+    pub uncounted: [u64; 3],
+}
+
+/// Why a call was not counted by a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Uncounted {
+    /// It has not all attributes that the budget is of.
+    NoKey,
+    /// It ended before the period.
+    TooOld,
+    /// Its keys went to make room.
+    Forgotten,
 }
 
 /// Findings that are kept to be looked at, at most.
@@ -89,6 +104,16 @@ impl Report {
 
     pub(super) const fn note_unwatched(&mut self) {
         self.tally.unwatched = self.tally.unwatched.saturating_add(1);
+    }
+
+    pub(super) const fn note_evicted(&mut self, keys: u64) {
+        self.tally.evicted_keys = self.tally.evicted_keys.saturating_add(keys);
+    }
+
+    pub(super) fn note_uncounted(&mut self, why: Uncounted, calls: u64) {
+        if let Some(count) = self.tally.uncounted.get_mut(why as usize) {
+            *count = count.saturating_add(calls);
+        }
     }
 
     /// Tells of a finding by how its check is set.

@@ -22,6 +22,7 @@ pub(super) fn config(check: Check, mode: CheckMode) -> FindingsConfig {
         tokens_per_minute: 1000,
         pairs: Vec::new(),
         max_prompts: 1000,
+        budgets: Vec::new(),
         prompt_secret: PromptSecret([1, 2]),
         tag: None,
         temporality: Temporality::Cumulative,

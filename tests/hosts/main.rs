@@ -27,6 +27,7 @@ mod arrived;
 mod aws;
 mod bodies;
 mod body_key;
+mod budgets;
 mod builtin_filters;
 mod builtins;
 mod calls;

@@ -385,6 +385,43 @@ pub(crate) const CASES: &[Wrong] = &[
         "option 'runaway_tokens_per_minute': 'lots' is not allowed; allowed: a number from 0 to 1000000000",
         "runaway",
     ),
+    filter("name", &[&[METRICS, "find_budgets: on"]], "option 'find_budgets': 'on' is not allowed; allowed: with budgets in 'budgets' only", "find_budgets"),
+    filter(
+        "name",
+        &[&[METRICS, "find_budgets: on", "budgets: users user.id=* 20 EUR per day"]],
+        "option 'budgets': 'users user.id=* 20 EUR per day' is not allowed; the unit 'EUR' is none; allowed: up to 32 budgets",
+        "budgets",
+    ),
+    filter(
+        "name",
+        &[&[METRICS, "find_budgets: on", "budgets: users user.id=* lots USD per day"]],
+        "is not allowed; the amount 'lots' is none; allowed",
+        "budgets",
+    ),
+    filter(
+        "name",
+        &[&[METRICS, "find_budgets: warn", "budgets: 'all 5 USD per day, teams team=* 9 USD per month'"]],
+        "option 'budgets': 'teams team=* 9 USD per month' is not allowed; the period 'month' is none; allowed",
+        "budgets",
+    ),
+    filter(
+        "name",
+        &[&[METRICS, "find_budgets: on", "budgets: calls gen_ai.response.id=* 9 calls per day at 80%"]],
+        "the attribute 'gen_ai.response.id=*' is none; allowed",
+        "budgets",
+    ),
+    filter(
+        "name",
+        &[&[METRICS, "find_budgets: on", "budgets: all 9 calls per day at 80"]],
+        "the threshold '80' is none; allowed",
+        "budgets",
+    ),
+    filter(
+        "name",
+        &[&[METRICS, "find_budgets: on", "cost: off", "budgets: users user.id=* 20 USD per day"]],
+        "option 'cost': 'off' is not allowed; budget 'users' is in USD; allowed: list, own, reported",
+        "cost",
+    ),
     filter("size", &[&[METRICS, "finding_keys: 0"]], "option 'finding_keys': '0' is not allowed; allowed: a number from 10", "finding_keys"),
     filter(
         "name",

@@ -1,5 +1,6 @@
 //! The filter `ai_metrics`: model metrics from the spans and log events that pass.
 
+mod budgets;
 mod findings;
 mod numbers;
 mod pairs;
@@ -10,6 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::budgets::{budgets, check_budgets};
 use self::findings::{FindingEvents, MODES, pass_on};
 use self::numbers::Numbers;
 use self::pairs::{check_pairs, model_pairs};
@@ -23,7 +25,7 @@ use crate::clock::{self, Tick};
 use crate::codec::fluentbit::write::ReaderCapabilities;
 use crate::config::read::{self, Read};
 use crate::config::{FileOptions, Parser, options};
-use crate::findings::{CheckMode, FindingsConfig, ModelPair, PromptSecret};
+use crate::findings::{BudgetConfig, CheckMode, FindingsConfig, ModelPair, PromptSecret};
 use crate::hub::{Drain, EmissionForm, FilterRole, Hub, TelemetrySource};
 use crate::model::{Emission, Position};
 use crate::plugin::{Chunk, Environment, Filter, OpenError, OptionSpec, Options, Spec, Verdict};
@@ -156,10 +158,19 @@ options! {
         finding_prompts: usize = read::count(100..=1_000_000),
             Int "finding_prompts" = "5000",
             "Most prompts that are remembered as hashes; each takes up to 0.5 KiB";
+        find_budgets: CheckMode = read::choice(&MODES),
+            Str "find_budgets" = "off",
+            "Budgets of 'budgets' that are spent or burn too fast, by tenant, team, user or whatever attributes they are of: \
+             off, warn or on";
+        budgets: Vec<BudgetConfig> = budgets,
+            CommaList "budgets",
+            "Budgets, separated by commas: 'NAME [ATTRIBUTE=VALUE or ATTRIBUTE=* ...] AMOUNT USD|tokens|calls per hour|day|week|30d \
+             [at PERCENT% ...]'. With * each value of the attribute, of spans or resources, has a budget of its own; of several \
+             with one name the first that fits a call holds: 'users user.id=* 20 USD per day, all 5000 USD per 30d at 50% 80% 100%'";
         finding_keys: usize = read::count(10..=100_000),
             Int "finding_keys" = "2000",
             "Most services, operations, providers and models whose levels are learned, and of those with their prompts \
-             whose distributions are; each takes up to 1.5 KiB, and 4 KiB";
+             whose distributions are; each takes up to 1.5 KiB, and 4 KiB. As many keys of budgets, of 2.5 KiB";
         server_logs: ServerLogFormats = formats,
             CommaList "server_logs" = "off",
             "Logs of model servers and of answers that are measured: 'off', 'on' for all, or some of vllm, sglang, tgi, \
@@ -289,6 +300,7 @@ impl Filter for AiMetrics {
         let given = Given::read(&mut parser)?;
         check_form(&mut parser, &given, &environment);
         check_pairs(&mut parser, given.find_pairs, &given.compare);
+        check_budgets(&mut parser, given.find_budgets, &given.budgets, given.cost);
         if !environment.hub.has_emitter() {
             parser.problem(missing_emitter(&environment.host_release));
         }
@@ -347,9 +359,11 @@ fn config(given: Given, prices: Option<PriceTable>, environment: &Environment) -
             given.find_drift,
             given.find_pairs,
             given.find_prompts,
+            given.find_budgets,
         ],
         max_keys: given.finding_keys,
         pairs: given.compare,
+        budgets: given.budgets,
         tokens_per_minute: u64::try_from(given.runaway_tokens_per_minute).unwrap_or(0),
         max_prompts: given.finding_prompts,
         prompt_secret: PromptSecret([0, 1].map(|half: u8| RandomState::new().hash_one(half))),

@@ -91,7 +91,7 @@ const UNMEASURED: CounterFamily = CounterFamily::counter(
 
 const FINDINGS: CounterFamily = CounterFamily::counter(
     "findings_total",
-    "Findings by what looked for them (changes, usage, served_model, runaway, drift, pairs, prompts)",
+    "Findings by what looked for them (changes, usage, served_model, runaway, drift, pairs, prompts, budgets)",
     &["check"],
 );
 const UNTOLD: CounterFamily = CounterFamily::counter(
@@ -104,9 +104,20 @@ const UNWATCHED: CounterFamily = CounterFamily::counter(
     "Model calls of services, models or libraries that there was no room to learn of",
     &[],
 );
+const UNCOUNTED: CounterFamily = CounterFamily::counter(
+    "unbudgeted_calls_total",
+    "Model calls that a budget could not count: no_key (an attribute of it is missing), too_old (they ended before its \
+     period), forgotten (its key went to make room before a call was settled)",
+    &["reason"],
+);
+const EVICTED_KEYS: CounterFamily = CounterFamily::counter(
+    "evicted_budget_keys_total",
+    "Keys of budgets that went to make room for others, with what they had spent",
+    &[],
+);
 const KEYS: CounterFamily = CounterFamily::gauge(
     "finding_keys",
-    "Services, operations, providers and models whose calls are learned of",
+    "Services, operations, providers and models whose calls are learned of, and keys of budgets",
     &[],
 );
 
@@ -128,6 +139,8 @@ pub(super) struct Numbers {
     findings: [Counter; Check::ALL.len()],
     untold: Counter,
     unwatched: Counter,
+    uncounted: [Counter; 3],
+    evicted_keys: Counter,
     keys: Counter,
     reported: Counter,
     replaced: Counter,
@@ -155,6 +168,9 @@ impl Numbers {
             findings: Check::ALL.map(|check| counters.counter(FINDINGS, &[check.name()])),
             untold: counters.counter(UNTOLD, &[]),
             unwatched: counters.counter(UNWATCHED, &[]),
+            uncounted: ["no_key", "too_old", "forgotten"]
+                .map(|reason| counters.counter(UNCOUNTED, &[reason])),
+            evicted_keys: counters.counter(EVICTED_KEYS, &[]),
             keys: counters.counter(KEYS, &[]),
             reported: counters.counter(REPORTED, &[]),
             replaced: counters.counter(REPLACED, &[]),
@@ -202,6 +218,10 @@ impl Numbers {
         }
         self.untold.set(tally.untold);
         self.unwatched.set(tally.unwatched);
+        for (counter, calls) in self.uncounted.iter().zip(tally.uncounted) {
+            counter.set(calls);
+        }
+        self.evicted_keys.set(tally.evicted_keys);
         self.keys.set(tally.keys);
     }
 }

@@ -22,6 +22,7 @@ pub mod made_calls;
 pub mod made_clients;
 pub mod made_prompts;
 pub mod made_spans;
+pub mod made_spending;
 pub mod pages;
 pub mod places;
 pub mod ports;

@@ -4,8 +4,8 @@
 use fluent_bit_ai::aggregation::Temporality;
 use fluent_bit_ai::codec::msgpack;
 use fluent_bit_ai::findings::{
-    CallOrigin, Check, CheckMode, Findings, FindingsConfig, ModelPair, ObservedCall, PromptSecret,
-    UsedTokens,
+    BudgetConfig, CallOrigin, Check, CheckMode, Findings, FindingsConfig, ModelPair, ObservedCall,
+    PromptSecret, UsedTokens,
 };
 use fluent_bit_ai::model::{Position, SpanId, TraceId};
 
@@ -89,6 +89,11 @@ impl Drawn {
 }
 
 pub(crate) fn finder(check: Check) -> Findings {
+    finder_of(check, Vec::new())
+}
+
+/// The same with budgets.
+pub(crate) fn finder_of(check: Check, budgets: Vec<BudgetConfig>) -> Findings {
     let mut modes = [CheckMode::Off; Check::ALL.len()];
     modes[check as usize] = CheckMode::Warn;
     let config = FindingsConfig {
@@ -97,6 +102,7 @@ pub(crate) fn finder(check: Check) -> Findings {
         tokens_per_minute: 1_000_000,
         pairs: vec![ModelPair { primary: "model".into(), shadow: "shadow".into() }],
         max_prompts: 5000,
+        budgets,
         prompt_secret: PromptSecret([1, 2]),
         tag: None,
         temporality: Temporality::Delta,

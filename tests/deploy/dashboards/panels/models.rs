@@ -273,6 +273,15 @@ pub const BOARD: Board = Board {
             ],
         ),
         (
+            "Budgets",
+            &[panel(
+                "Most used budgets",
+                Unit::Share,
+                "Of all instances together, with 'find_budgets' of ai_metrics: what was spent in a budget's period, by what it is of.",
+                &[("__auto", "topk(20, sum without (job, instance) (`fluentbit.ai.budget.used`))")],
+            )],
+        ),
+        (
             "Findings",
             &[
                 panel(

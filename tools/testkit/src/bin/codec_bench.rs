@@ -22,7 +22,9 @@ use fluent_bit_ai::codec::records::{
     Events, LogOptions, RecordReader, RequestBuilder, SpanView, StatusCode, logs_to_records,
     traces_to_records,
 };
-use fluent_bit_ai::findings::{Check, CheckMode, FindingsConfig, ModelPair, PromptSecret};
+use fluent_bit_ai::findings::{
+    BudgetConfig, BudgetUnit, Check, CheckMode, FindingsConfig, ModelPair, PromptSecret,
+};
 use fluent_bit_ai::genai::{
     ContextProcessor, ContextSettings, ContextTally, Conventions, KeyRules, OnFailure, Replacement,
 };
@@ -217,6 +219,14 @@ fn findings() -> FindingsConfig {
         tokens_per_minute: 1_000_000,
         pairs: vec![ModelPair { primary: "gpt-4o".into(), shadow: "gpt-4o-mini".into() }],
         max_prompts: 5000,
+        budgets: vec![BudgetConfig {
+            name: "models".into(),
+            of: vec![("gen_ai.request.model".into(), None)],
+            unit: BudgetUnit::Usd,
+            amount: 1e9,
+            period: Duration::from_secs(30 * 86_400),
+            thresholds: vec![0.8, 1.0],
+        }],
         prompt_secret: PromptSecret([1, 2]),
         tag: None,
         temporality: Temporality::Delta,

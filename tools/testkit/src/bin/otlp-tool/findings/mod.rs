@@ -1,6 +1,7 @@
 //! Simulation of findings: how often nothing is taken for something, and how soon something is found.
 
 mod answers;
+mod budgets;
 mod clients;
 mod prompts;
 
@@ -33,6 +34,8 @@ enum Part {
     Pairs,
     /// Prompts with other outcomes.
     Prompts,
+    /// Budgets that are spent too fast.
+    Budgets,
 }
 
 /// Kinds of traffic: what they are called, and what they are.
@@ -92,6 +95,9 @@ pub fn run(args: &Args) {
     }
     if is_wanted(Part::Prompts) {
         prompts::run(args.weeks);
+    }
+    if is_wanted(Part::Budgets) {
+        budgets::run(args.weeks);
     }
 }
 
