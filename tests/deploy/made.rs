@@ -114,7 +114,7 @@ impl Made {
         };
         let form = match cells[1] {
             "counter" => Form::Counter,
-            "gauge" => Form::Gauge,
+            it if it.starts_with("gauge") => Form::Gauge,
             it if it.starts_with("sum") => Form::Counter,
             it if it.starts_with("histogram") => Form::Histogram,
             _ => return,

@@ -164,9 +164,10 @@ options! {
              off, warn or on";
         budgets: Vec<BudgetConfig> = budgets,
             CommaList "budgets",
-            "Budgets, separated by commas: 'NAME [ATTRIBUTE=VALUE or ATTRIBUTE=* ...] AMOUNT USD|tokens|calls per hour|day|week|30d \
-             [at PERCENT% ...]'. With * each value of the attribute, of spans or resources, has a budget of its own; of several \
-             with one name the first that fits a call holds: 'users user.id=* 20 USD per day, all 5000 USD per 30d at 50% 80% 100%'";
+            "Budgets, separated by commas: 'NAME [ATTRIBUTE=VALUE or ATTRIBUTE=* ...] AMOUNT UNIT per PERIOD [at PERCENT% ...]', in \
+             USD, tokens or calls per hour, day, week or 30d. With * each value of the attribute, of spans or resources, has a budget \
+             of its own; of several with one name the first that fits a call holds: 'users user.id=* 20 USD per day, \
+             all 5000 USD per 30d at 50% 80% 100%'";
         finding_keys: usize = read::count(10..=100_000),
             Int "finding_keys" = "2000",
             "Most services, operations, providers and models whose levels are learned, and of those with their prompts \

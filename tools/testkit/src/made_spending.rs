@@ -55,7 +55,13 @@ impl MadeSpending {
             let day = ((start + time) / DAY * std::f64::consts::TAU).sin();
             let usual = self.per_second * (1.0 + 0.8 * day);
             let rate = if time < at { usual } else { self.per_second * more };
-            time += -drawn.uniform().max(1e-12).ln() / rate;
+            let next = time - drawn.uniform().max(1e-12).ln() / rate;
+            if time < at && next >= at {
+                // From here on the other rate holds.
+                time = at;
+                continue;
+            }
+            time = next;
             let mut cost = drawn.normal().exp() / mean * COST;
             if drawn.uniform() < 0.01 {
                 cost *= 20.0;

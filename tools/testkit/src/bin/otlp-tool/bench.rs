@@ -477,7 +477,7 @@ fn ours(plugins: &Path, filters: Filters, grpc: bool, port: u16, sinks: &[u16]) 
     );
     let context = "    - name: ai_context\n      match: 'ai*'\n";
     let metrics = "    - name: ai_metrics\n      match: 'ai*'\n      interval: 10s\n";
-    let findings = "      find_changes: warn\n      find_usage: warn\n      find_served_model: warn\n      find_runaway: warn\n      find_drift: warn\n      find_pairs: warn\n      compare: gpt-4o gpt-4o-mini\n      find_prompts: warn\n";
+    let findings = "      find_changes: warn\n      find_usage: warn\n      find_served_model: warn\n      find_runaway: warn\n      find_drift: warn\n      find_pairs: warn\n      compare: gpt-4o gpt-4o-mini\n      find_prompts: warn\n      find_budgets: warn\n      budgets: models gen_ai.request.model=* 1e9 USD per 30d\n";
     let head = "    - name: ai_sampling\n      match: 'ai*'\n      mode: head\n      sampling_percentage: 10\n";
     let tail = "    - name: ai_sampling\n      match: 'ai*'\n      mode: tail\n      decision_wait: 2s\n      keep_slower_than: 5s\n      max_buffer_size: 1g\n";
     let whole_tail = "    - name: ai_sampling\n      match: 'ai*'\n      mode: tail\n      decision_wait: 2s\n      keep_errors: on\n      keep_slower_than: 5s\n      sampling_percentage: 10\n      max_buffer_size: 1g\n";
