@@ -165,3 +165,11 @@ pub(super) fn of_resource<'a>(dimensions: &[String], resource: Option<&'a [u8]>)
     let attributes = MapView::new(attributes.unwrap_or_default());
     dimensions.iter().map(|key| attributes.get(key.as_bytes()).unwrap_or_default()).collect()
 }
+
+/// The values of further dimensions, and those of the attributes of budgets, which follow them.
+pub(super) fn divided<'v, 'a>(
+    values: &'v [&'a [u8]],
+    dimensions: usize,
+) -> (&'v [&'a [u8]], &'v [&'a [u8]]) {
+    values.split_at_checked(dimensions).unwrap_or((values, &[]))
+}

@@ -2,14 +2,13 @@
 
 use super::attribute::Attribute;
 use super::calls::{EventOfCall, SeenEvent};
-use super::fields::SpanFieldVisitor;
+use super::fields::{SpanFieldVisitor, divided};
 use super::group::CountedEvent;
 use super::log_event::LogEvent;
 use super::measured::MeasuredSpan;
 use super::metadata_run::MetadataRun;
 use super::number::low;
 use super::responses::AnsweredCall;
-use super::spending::divided;
 use super::usage::TokenCounts;
 use super::{Aggregator, events, observe};
 use crate::clock::Tick;

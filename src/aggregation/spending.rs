@@ -12,14 +12,6 @@ use crate::model::{SpanId, TraceId};
 /// When a call ended, in Unix nanoseconds, and its trace and span.
 pub(super) type SpentAt = (u64, Option<(TraceId, SpanId)>);
 
-/// The values of further dimensions, and those of the attributes of budgets, which follow them.
-pub(super) fn divided<'v, 'a>(
-    values: &'v [&'a [u8]],
-    dimensions: usize,
-) -> (&'v [&'a [u8]], &'v [&'a [u8]]) {
-    values.split_at_checked(dimensions).unwrap_or((values, &[]))
-}
-
 impl Aggregator {
     /// Whose budgets a call is of, by the values of their attributes.
     pub(super) fn spender(

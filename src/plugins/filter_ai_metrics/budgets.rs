@@ -106,7 +106,8 @@ pub(super) fn check_budgets(
     if mode == CheckMode::Off {
         return;
     }
-    if budgets.is_empty() {
+    // Those that are wrong were told of.
+    if parser.text("budgets").is_none_or(|given| given.trim().is_empty()) {
         parser.refuse("find_budgets", "on", "allowed: with budgets in 'budgets' only");
     }
     let in_usd = budgets.iter().find(|budget| budget.unit == BudgetUnit::Usd);
