@@ -6,7 +6,7 @@ use super::group::CountedEvent;
 use super::measured::MeasuredSpan;
 use super::models::has_failed;
 use super::usage::TokenCounts;
-use crate::findings::ObservedSpending;
+use crate::findings::{Findings, ObservedSpending};
 use crate::model::{SpanId, TraceId};
 
 /// When a call ended, in Unix nanoseconds, and its trace and span.
@@ -21,9 +21,14 @@ impl Aggregator {
         unix_nanos: u64,
     ) -> u64 {
         let moment = self.moment(unix_nanos);
-        let findings = self.findings.as_mut().filter(|findings| findings.watches_budgets());
-        let findings = findings.filter(|_| fields.calls_model());
+        let findings = self.budgets().filter(|_| fields.calls_model());
         findings.map_or(0, |findings| findings.spender(values, moment))
+    }
+
+    /// What watches budgets, where that is asked for.
+    #[inline]
+    fn budgets(&mut self) -> Option<&mut Findings> {
+        self.findings.as_deref_mut().filter(|findings| findings.watches_budgets())
     }
 
     /// When a call ended; what has no time, or ends later than now, ends now.
@@ -33,8 +38,7 @@ impl Aggregator {
 
     fn spend(&mut self, spending: ObservedSpending, is_taken_back: bool) {
         let unix_nanos = self.moment(spending.unix_nanos);
-        let findings = self.findings.as_mut().filter(|findings| findings.watches_budgets());
-        if let Some(findings) = findings {
+        if let Some(findings) = self.budgets() {
             findings.spend(&ObservedSpending { unix_nanos, ..spending }, is_taken_back);
         }
     }
@@ -46,6 +50,9 @@ impl Aggregator {
         (unix_nanos, ids): SpentAt,
         is_taken_back: bool,
     ) {
+        if self.budgets().is_none() {
+            return;
+        }
         let (input, output) = (counts.tokens.input(), counts.tokens.output());
         let spending = ObservedSpending {
             spender: counts.spender,
@@ -61,7 +68,7 @@ impl Aggregator {
 
     /// Adds what an item spends that calls a model and says no tokens.
     pub(super) fn spend_without_tokens(&mut self, measured: &MeasuredSpan<'_, '_>) {
-        if self.findings.is_some() && measured.fields.calls_model() {
+        if self.budgets().is_some() && measured.fields.calls_model() {
             let call = (measured.weight, has_failed(measured));
             self.spend_uncounted(measured.spender, (measured.to, measured.ids), call, false);
         }

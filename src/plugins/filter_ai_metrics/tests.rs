@@ -387,3 +387,34 @@ fn pairs_are_two_models_each() {
     let problems = of(&[("find_pairs", "on")]);
     assert!(problems.len() == 1 && problems[0].contains("'compare'"), "{problems:?}");
 }
+
+/// Scenario: budgets in a file, as a list, of which one user has less than the others, in a run with a page. Guarantees: what
+/// that user spends is one finding, on the page and in the counters, and a call without a user is in a counter of its own; a wrong
+/// budget is told of once, with its place.
+#[test]
+fn budgets_of_a_file_are_watched() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let budgets = "  - users user.id=ann 1 calls per day\n  - users user.id=* 9 calls per day\n";
+    std::fs::write(path, format!("find_budgets: on\nbudgets:\n{budgets}")).unwrap();
+    let environment = environment(true);
+    environment.hub.watch();
+    let options = GivenOptions::of(&[("config_file", path)]);
+    let mut filter = AiMetrics::open(&options, environment.clone()).unwrap();
+    let call = |trace| SpanRecord::new(trace, 1).with("gen_ai.operation.name", "chat");
+    let of = |trace, user: &str| call(trace).with("user.id", user);
+    pass(&mut filter, &chunk(&[of(1, "ann"), of(2, "bob"), of(3, "bob"), call(4)]));
+    let count = |name: &str, label: &str| counter(&environment, name, label);
+    assert_eq!((count("findings_total", "budgets"), count("finding_keys", "")), (1, 2));
+    assert_eq!(count("unbudgeted_calls_total", "no_key"), 1);
+    let (_, source) = environment.hub.status_sources().pop().unwrap();
+    let rows = source.rows(clock::now(), clock::unix_nanos());
+    let (_, found) = rows.iter().find(|(of, _)| *of == StatusSection::Findings).unwrap();
+    assert_eq!(found["type"], "budget");
+    assert_eq!(found["subject"], json!(["fluentbit.ai.budget.name users", "user.id ann"]));
+    std::fs::write(path, format!("find_budgets: on\nbudgets:\n{budgets}  - all 9 USD\n")).unwrap();
+    let wrong = problems::<AiMetrics>(&[("config_file", path)], true);
+    let start =
+        format!("config_file '{path}': option 'budgets': 'all 9 USD' is not allowed; the period");
+    assert!(wrong.len() == 1 && wrong[0].starts_with(&start), "{wrong:?}");
+}
