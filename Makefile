@@ -14,7 +14,7 @@ endif
 # How many tests of a program run at a time.
 THREADS = --config "target.'cfg(unix)'.runner=['sh','$(CURDIR)/tests/threads.sh']"
 
-.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends dashboards servers bench soak findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
+.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends dashboards servers bench soak due findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -97,6 +97,10 @@ bench: build ## Measure beside Fluent Bit's own plugins and print the table
 soak: build ## Tail sampling at a rate above its bounds for ten minutes, on the newest real host (SOAK="--seconds 60")
 	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
 	@"$(TARGET)/release/otlp-tool" soak --plugins "$(abspath $(TARGET))/plugins" $(SOAK)
+
+due: build ## A million spans that are due at once: the longest pause of the newest real host (DUE="--shards 4 --keep")
+	@$(MAKE) --no-print-directory files PREFIX="$(TARGET)/plugins" >/dev/null
+	@"$(TARGET)/release/otlp-tool" due --plugins "$(abspath $(TARGET))/plugins" $(DUE)
 
 findings: ## Simulate calls, and print what ai_metrics finds in them, when, and how often wrongly
 	$(CARGO) run --profile cases -p testkit --bin otlp-tool -- findings $(FINDINGS)

@@ -9,9 +9,13 @@ use std::process::{Command, Output};
 
 use fluent_bit_ai::host::abi::rows::ROWS;
 use fluent_bit_ai::model::Release;
+use fluent_bit_ai::plugin::{Filter, Spec};
+use fluent_bit_ai::plugins::filter_ai_context::AiContext;
+use fluent_bit_ai::plugins::filter_ai_metrics::AiMetrics;
+use fluent_bit_ai::plugins::filter_ai_sampling::AiSampling;
 use fluent_bit_ai_cli::check::check;
 use fluent_bit_ai_cli::finding::{Finding, Severity};
-use wrong::{CASES, write_file};
+use wrong::{Wrong, cases, write_file};
 
 fn newest() -> Release {
     ROWS.last().unwrap().last
@@ -48,9 +52,8 @@ fn each_mistake_is_found_with_its_line() {
     let plugins = plugins();
     let conf = plugins.path().join("plugins.conf").display().to_string();
     let path = plugins.path().join("wrong.yaml");
-    assert!(CASES.len() >= 50, "{}", CASES.len());
     let mut failed = Vec::new();
-    for case in CASES {
+    for case in cases() {
         let file = write_file(case, plugins.path());
         let text = case.yaml(&conf, &file.display().to_string());
         std::fs::write(&path, &text).unwrap();
@@ -79,7 +82,7 @@ fn each_mistake_is_found_with_its_line() {
             ));
         }
     }
-    assert!(failed.is_empty(), "{}\n{} of {}", failed.join("\n"), failed.len(), CASES.len());
+    assert!(failed.is_empty(), "{}\n{} of {}", failed.join("\n"), failed.len(), cases().count());
 }
 
 /// The kinds of mistakes that the table has to have.
@@ -106,9 +109,49 @@ const KINDS: [&str; 16] = [
 #[test]
 fn each_kind_of_mistake_is_in_the_table() {
     for kind in KINDS {
-        let count = CASES.iter().filter(|case| case.kind == kind).count();
+        let count = cases().filter(|case| case.kind == kind).count();
         assert!(count >= 2, "{kind}: {count}");
     }
+}
+
+/// Options of which no text is wrong by itself: names and keys of others.
+const ANY_TEXT: [&str; 6] = [
+    "session_attributes",
+    "tag",
+    "redact_keys",
+    "redact_allow_keys",
+    "identify_labels",
+    "identify_annotations",
+];
+
+/// Scenario: the options that the filters declare. Guarantees: each has a row of its own in the table, but those of
+/// which no text is wrong.
+#[test]
+fn each_option_of_a_filter_has_a_wrong_value_in_the_table() {
+    for Spec { name: plugin, options, .. } in [AiContext::SPEC, AiMetrics::SPEC, AiSampling::SPEC] {
+        let has_row = |option: &str| {
+            let quoted = format!("option '{option}'");
+            let names = |case: &&Wrong| {
+                let file_is_wrong = option == "rules_environment" && case.says.contains(option);
+                case.filters.iter().any(|lines| lines.first() == Some(&plugin))
+                    && (case.says.contains(&quoted) || file_is_wrong)
+            };
+            cases().any(|case| names(&case))
+        };
+        let names = options.iter().map(|option| option.name);
+        let missing: Vec<&str> = names.filter(|option| !has_row(option)).collect();
+        let excused = options.iter().map(|option| option.name);
+        let excused: Vec<&str> = excused.filter(|option| ANY_TEXT.contains(option)).collect();
+        assert_eq!(missing, excused, "{plugin}");
+    }
+}
+
+/// Guarantees: the page of the check says how many wrong configurations there are.
+#[test]
+fn the_page_says_how_many_there_are() {
+    let page = include_str!("../../docs/CHECK.md");
+    let said = format!("Each of {} wrong configurations,", cases().count());
+    assert!(page.contains(&said), "docs/CHECK.md does not say: {said}");
 }
 
 /// Scenario: a configuration with mistakes in each instance, in its form, and in files. Guarantees: all are

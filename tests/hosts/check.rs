@@ -9,7 +9,7 @@ use fluent_bit_ai_cli::host::{Verdict, judge};
 
 use crate::hosts;
 use crate::support::{all_hosts, bundled, linked, run, text, together};
-use crate::wrong::{CASES, write_file};
+use crate::wrong::{cases, write_file};
 
 /// What a host says itself before it asks the plugin: a real one of the certificates of an input, and the
 /// bundled one of threads and switches.
@@ -51,7 +51,7 @@ fn starts_say_what_the_check_says() {
     let mut failed = Vec::new();
     let mut compared = 0;
     for host in &candidates {
-        for case in CASES.iter().filter(|case| !case.is_warning) {
+        for case in cases().filter(|case| !case.is_warning) {
             let file = write_file(case, plugins.path());
             let yaml = case.yaml(&conf, &file.display().to_string());
             std::fs::write(&path, &yaml).unwrap();
@@ -70,7 +70,7 @@ fn starts_say_what_the_check_says() {
     }
     println!(
         "{compared} findings of {} configurations, in {} hosts",
-        CASES.len(),
+        cases().count(),
         candidates.len()
     );
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -111,7 +111,7 @@ fn what_is_right_starts() {
     let plugins = linked();
     let conf = plugins.path().join("plugins.conf").display().to_string();
     let path = plugins.path().join("right.yaml");
-    let right = CASES.iter().find(|case| case.is_warning).unwrap();
+    let right = cases().find(|case| case.is_warning).unwrap();
     std::fs::write(&path, right.yaml(&conf, "")).unwrap();
     let found = check(&path, &[], newest()).findings;
     assert_eq!(found.len(), 1, "{found:?}");

@@ -20,7 +20,7 @@
     reason = "tests tell what they measured"
 )]
 
-use testkit::{client, hosts, load, replay, shapes, sink, soak, support, wire};
+use testkit::{client, due, hosts, load, replay, shapes, sink, soak, support, wire};
 
 mod answers;
 mod arrived;
@@ -80,6 +80,7 @@ mod sampling_runtime;
 mod sampling_sessions;
 mod sampling_shards;
 mod sampling_under_load;
+mod sampling_waits;
 mod sdk;
 mod security;
 mod server_logs;

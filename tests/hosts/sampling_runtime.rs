@@ -11,13 +11,13 @@ use tokio::task::block_in_place;
 
 use crate::arrived;
 use crate::hosts::{RunningHost, free_port};
-use crate::meters::{page_when, start};
+use crate::meters::{Page, page_when, start};
 use crate::sampling::send_spans;
 use crate::sink::{Keep, Sink};
 use crate::support::{Pipeline, all_hosts, linked, together};
 
 /// A span of a trace, with a text as its attribute `k`.
-fn span(trace: u8, id: u8, text: &str) -> Span {
+pub(crate) fn span(trace: u8, id: u8, text: &str) -> Span {
     let value = Some(AnyValue { value: Some(Value::StringValue(text.to_owned())) });
     Span {
         trace_id: vec![trace; 16],
@@ -30,14 +30,14 @@ fn span(trace: u8, id: u8, text: &str) -> Span {
     }
 }
 
-fn names(sink: &Sink) -> BTreeSet<String> {
+pub(crate) fn names(sink: &Sink) -> BTreeSet<String> {
     let spans = arrived::spans(sink);
     let names: BTreeSet<String> = spans.iter().map(|span| span.name.clone()).collect();
     assert_eq!(names.len(), spans.len(), "none twice: {names:?}");
     names
 }
 
-fn set(names: &[&str]) -> BTreeSet<String> {
+pub(crate) fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
@@ -126,17 +126,86 @@ async fn a_dry_run_and_a_file_that_changes() {
     }
 }
 
-/// Scenario: traces over two requests, of which expressions keep every other one, and a signal in the middle of
-/// their wait: SIGTERM, or SIGHUP and then more of the same. Guarantees: what waited is decided on what is there,
-/// as a whole: the spans of the kept traces arrive, once each, and no others. The journal of each run has its spans
-/// and is gone after it, so that nothing is decided twice.
+/// Scenario: a file whose policies change, to be compared first, in one sampler and in shards; traces come while they are
+/// compared, and then nothing does. Guarantees: meanwhile the policies before decide, and what would be decided otherwise is
+/// counted; time alone brings the new ones in, which the log says with these numbers, and then they decide.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changed_policies_are_compared_in_the_dark() {
+    let _together = together();
+    let plugins = linked();
+    let path = plugins.path().join("compared.yaml");
+    let write = |more: &str, value: &str| {
+        let text = format!(
+            "{more}policies:\n  - {{name: {value}, type: string_attribute, key: k, values: [{value}]}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    let file = format!("config_file: {}", path.display());
+    for host in all_hosts() {
+        for shards in [1, 4] {
+            let what = format!("{}, {shards} shards", host.title());
+            let shards = format!("shards: {shards}");
+            write("", "a");
+            let sink = Sink::start(0, Keep::Requests).await;
+            let http = free_port();
+            let pipeline = Pipeline::default()
+                .otlp_in(http, 0)
+                .filter(&[
+                    "name: ai_sampling",
+                    "match: 'ai*'",
+                    "mode: tail",
+                    "decision_wait: 1s",
+                    "early_decision: off",
+                    &shards,
+                    &file,
+                ])
+                .otlp_out(&[("sink", sink.port, "http/protobuf")]);
+            let (running, port) = start(&host, plugins.path(), pipeline, http);
+            write("reload_compare_for: 15s\n", "b");
+            until_log(&running, &what, "are compared for 15 s before they decide").await;
+            let both = |from: u8| {
+                (from..from + 10)
+                    .map(|trace| span(trace, 1, if trace.is_multiple_of(2) { "a" } else { "b" }))
+                    .collect()
+            };
+            send_spans(http, both(1)).await;
+            let page = page_when((&host, &running, port), &what, |page| {
+                page.sum_of("compared_traces_total", &[]) == Some(10)
+            })
+            .await;
+            assert_eq!(spans_of(&page), [10, 5, 5, 0], "{what}");
+            let line = "changed policies decide from now on; of the traces compared so far they decided 0 alike, would \
+                        have kept 5 that were dropped, and dropped 5 that were kept";
+            until_log(&running, &what, line).await;
+            send_spans(http, both(101)).await;
+            let page = page_when((&host, &running, port), &what, |page| {
+                page.sum_of("received_spans_total", &[]) == Some(20)
+                    && page.sum_of("held_spans", &[]) == Some(0)
+            })
+            .await;
+            assert_eq!(page.sum("kept_spans_total", &[("policy", "b")]), 5, "{what}");
+            let (code, log) = block_in_place(|| running.stop());
+            assert_eq!(code, Some(0), "{what}: {log}");
+            let kept =
+                (1..=10_u8).chain(101..=110).filter(|it| it.is_multiple_of(2) == (*it < 100));
+            let kept: BTreeSet<String> = kept.map(|trace| format!("{trace}.1")).collect();
+            assert_eq!(names(&sink), kept, "{what}: {log}");
+        }
+    }
+}
+
+/// Scenario: traces over two requests, of which expressions keep every other one, in one sampler and in four shards, and
+/// a signal in the middle of their wait: SIGTERM, or SIGHUP and then more of the same. Guarantees: before the signal all
+/// ids are held; what waited is decided on what is there, as a whole: the spans of the kept traces arrive, once each, and no
+/// others. The journal of each run has its spans and is gone after it, so that nothing is decided twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn signals_in_the_middle_of_waits_decide_what_is_there() {
     let _together = together();
     let plugins = linked();
     for host in all_hosts() {
-        for again in [false, true] {
-            let what = format!("{}, again: {again}", host.title());
+        for (again, shards) in [(false, 1), (true, 1), (false, 4), (true, 4)] {
+            let what = format!("{}, again: {again}, {shards} shards", host.title());
+            let shards = format!("shards: {shards}");
             let folder = tempfile::tempdir().unwrap();
             let journal = format!("journal_path: {}", folder.path().display());
             let sink = Sink::start(0, Keep::Requests).await;
@@ -150,6 +219,7 @@ async fn signals_in_the_middle_of_waits_decide_what_is_there() {
                     "mode: tail",
                     "decision_wait: 600s",
                     &journal,
+                    &shards,
                     "keep_where: 'spans.exists(s, s.attributes[\"k\"] == \"a\")'",
                 ])
                 .otlp_out(&[("sink", sink.port, "http/protobuf")]);
@@ -169,6 +239,12 @@ async fn signals_in_the_middle_of_waits_decide_what_is_there() {
                 .await;
                 assert_eq!(page.sum("journal_spans_total", &[]), 40, "{what}");
                 assert_eq!(page.sum("journal_errors_total", &[]), 0, "{what}");
+                assert_eq!(spans_of(&page), [40, 0, 0, 40], "{what}");
+                assert_eq!(
+                    arrived::spans(&sink).len(),
+                    expected.len(),
+                    "{what}: none leaves before"
+                );
                 for trace in traces().filter(|trace| trace.is_multiple_of(2)) {
                     expected.extend([1, 2].map(|id| format!("{trace}.{id}")));
                 }
@@ -201,20 +277,29 @@ fn journal_bytes(folder: &Path) -> u64 {
     files.map(|entry| entry.metadata().unwrap().len()).sum()
 }
 
-/// Scenario: `kill -9` while traces wait, with a journal whose last entry is torn, and a restart that gets the rest of
-/// the traces. Guarantees: every span of the traces that policies keep arrives, once, those from before the kill
-/// too, and none of the others; a stop leaves no journal.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_waited_when_the_host_was_killed_is_decided_after_it() {
+/// Received, kept, dropped and held spans, of which the first are the sum of the others.
+pub(crate) fn spans_of(page: &Page) -> [u64; 4] {
+    let names = ["received_spans_total", "kept_spans_total", "dropped_spans_total", "held_spans"];
+    let [received, kept, dropped, held] =
+        names.map(|name| page.sum_of(name, &[]).unwrap_or_default());
+    assert_eq!(received, kept + dropped + held);
+    [received, kept, dropped, held]
+}
+
+/// Scenario: `kill -9` while traces wait in so many shards, with a journal whose last entry is torn, and a restart with
+/// so many, that gets the rest of the traces. Guarantees: what waited before the kill waits after it, and every span of
+/// the traces that policies keep arrives, once, those from before the kill too; of the others, which are counted as dropped,
+/// none; a stop leaves no journal.
+async fn kill_in_the_middle_of_waits([before, after]: [usize; 2]) {
     let _together = together();
     let plugins = linked();
     for host in all_hosts() {
-        let what = host.title();
+        let what = format!("{}, {before} shards, then {after}", host.title());
         let folder = tempfile::tempdir().unwrap();
         let sink = Sink::start(0, Keep::Requests).await;
         let http = free_port();
         let journal = format!("journal_path: {}", folder.path().display());
-        let pipeline = || {
+        let pipeline = |shards: usize| {
             Pipeline::default()
                 .otlp_in(http, 0)
                 .filter(&[
@@ -224,38 +309,43 @@ async fn what_waited_when_the_host_was_killed_is_decided_after_it() {
                     "decision_wait: 8s",
                     "keep_where: 'size(spans) == 2 && spans.exists(s, s.attributes[\"k\"] == \"a\")'",
                     &journal,
+                    &format!("shards: {shards}"),
                 ])
                 .otlp_out(&[("sink", sink.port, "http/protobuf")])
         };
-        let (running, port) = start(&host, plugins.path(), pipeline(), http);
+        let (running, port) = start(&host, plugins.path(), pipeline(before), http);
         let kind = |trace: u8| if trace.is_multiple_of(2) { "a" } else { "b" };
         send_spans(http, (1..=20).map(|trace| span(trace, 1, kind(trace))).collect()).await;
-        page_when((&host, &running, port), &what, |page| {
+        let page = page_when((&host, &running, port), &what, |page| {
             page.sum_of("journal_spans_total", &[("outcome", "written")]) == Some(20)
         })
         .await;
+        assert_eq!(spans_of(&page), [20, 0, 0, 20], "{what}");
         // It is a queue away from the file.
         tokio::time::sleep(testkit::at_most(Duration::from_millis(500))).await;
         assert!(journal_bytes(folder.path()) > 20 * 50, "{what}");
         running.signal("KILL");
         drop(running);
+        assert_eq!(names(&sink), set(&[]), "{what}: all of them waited");
         let name = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let name = name.filter(|path| path.extension().is_some_and(|end| end == "journal")).max();
         let mut file = std::fs::OpenOptions::new().append(true).open(name.unwrap()).unwrap();
         file.write_all(&[1, 2, 3]).unwrap();
 
-        let (running, port) = start(&host, plugins.path(), pipeline(), http);
+        let (running, port) = start(&host, plugins.path(), pipeline(after), http);
         let page = page_when((&host, &running, port), &what, |page| {
             page.sum_of("journal_spans_total", &[("outcome", "recovered")]) == Some(20)
         })
         .await;
         assert_eq!(page.sum("journal_torn_bytes_total", &[]), 3, "{what}");
+        assert_eq!(spans_of(&page), [20, 0, 0, 20], "{what}: they wait again");
         send_spans(http, (1..=20).map(|trace| span(trace, 2, "b")).collect()).await;
-        page_when((&host, &running, port), &what, |page| {
+        let page = page_when((&host, &running, port), &what, |page| {
             page.sum_of("held_spans", &[]) == Some(0)
-                && page.sum_of("dropped_spans_total", &[]) == Some(20)
+                && page.sum_of("received_spans_total", &[]) == Some(40)
         })
         .await;
+        assert_eq!(spans_of(&page), [40, 20, 20, 0], "{what}");
         let (code, log) = block_in_place(|| running.stop());
         assert_eq!(code, Some(0), "{what}: {log}");
         let kept = (1..=20_u8).filter(|trace| trace.is_multiple_of(2));
@@ -263,4 +353,24 @@ async fn what_waited_when_the_host_was_killed_is_decided_after_it() {
         assert_eq!(names(&sink), expected, "{what}: {log}");
         assert_eq!(journal_bytes(folder.path()), 0, "{what}: {log}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_waited_when_the_host_was_killed_is_decided_after_it() {
+    kill_in_the_middle_of_waits([1, 1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_waited_in_shards_when_the_host_was_killed_is_decided_after_it() {
+    kill_in_the_middle_of_waits([4, 4]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_waited_in_shards_is_decided_by_another_number_of_them_after_a_kill() {
+    kill_in_the_middle_of_waits([4, 7]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_waited_in_shards_is_decided_by_one_sampler_after_a_kill() {
+    kill_in_the_middle_of_waits([4, 1]).await;
 }

@@ -1,5 +1,6 @@
 //! Wrong configurations, one mistake each, and what the start says of it.
 
+mod filters;
 mod form;
 
 pub(crate) use form::Wrong;
@@ -14,7 +15,12 @@ const TLS_A: &str = "endpoint.a.url: https://127.0.0.1:9";
 const PAGE: &str = "scrape.vllm.url: http://127.0.0.1:9/metrics";
 
 /// All of them.
-pub(crate) const CASES: &[Wrong] = &[
+pub(crate) fn cases() -> impl Iterator<Item = &'static Wrong> + Clone {
+    CASES.iter().chain(filters::OF_SAMPLING).chain(filters::OF_METRICS).chain(filters::OF_CONTEXT)
+}
+
+/// Those of all plugins.
+const CASES: &[Wrong] = &[
     emitter(
         "name",
         &[PAGE, "scrape.vllm.intervall: 5s"],
@@ -55,7 +61,7 @@ pub(crate) const CASES: &[Wrong] = &[
     filter(
         "name",
         &[&[CONTEXT, "redact: 'email, passwords'"]],
-        "'passwords' is not allowed; allowed: secrets, email, credit_card",
+        "option 'redact': 'passwords' is not allowed; allowed: secrets, email, credit_card",
         "redact:",
     ),
     output("name", &[A, "endpoint.a.urll: x"], "option 'endpoint.a.urll': there is no key 'urll'", "urll"),

@@ -101,6 +101,14 @@ impl SpanRecord {
         self
     }
 
+    /// The same by a clock that is so much ahead.
+    pub fn ahead(mut self, millis: i64) -> Self {
+        let nanos = millis * 1_000_000;
+        self.start = self.start.saturating_add_signed(nanos);
+        self.end = self.end.saturating_add_signed(nanos);
+        self
+    }
+
     pub fn times_nanos(mut self, start: u64, end: u64) -> Self {
         (self.start, self.end) = (start, end);
         self
@@ -129,6 +137,11 @@ impl SpanRecord {
     /// Says whether its parent is in another process.
     pub fn remote(mut self, is_remote: bool) -> Self {
         self.flags = if is_remote { 0x300 } else { 0x100 };
+        self
+    }
+
+    pub fn flags(mut self, flags: u32) -> Self {
+        self.flags = flags;
         self
     }
 

@@ -435,6 +435,7 @@ fn take_block(parser: &mut Parser<'_>, given: &mut Given, block: &Block) {
             put(&mut given.after_root, block.after_root.map(Some)),
         ),
         ("max_traces", put(&mut given.max_traces, block.max_traces)),
+        ("max_spans_per_trace", put(&mut given.max_spans_per_trace, block.max_trace_spans)),
         ("shards", put(&mut given.shards, block.shards)),
         ("kept_cache_size", put(&mut given.kept_cache_size, block.kept_cache)),
         ("dropped_cache_size", put(&mut given.dropped_cache_size, block.dropped_cache)),

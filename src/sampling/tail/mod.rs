@@ -303,8 +303,8 @@ impl TailSampler {
         most - self.remembered_bytes().min(most / 2)
     }
 
-    /// Takes the time, and what ends by it.
-    fn advance(&mut self, now: Tick) {
+    /// Takes the time, and what ends by it: policies that were compared for long enough decide from then on.
+    pub fn advance(&mut self, now: Tick) {
         self.now = now;
         self.budgets.advance(now);
         if let Some(comparison) = self.comparison.take_if(|comparison| comparison.is_over(now)) {

@@ -182,6 +182,18 @@ impl RunningHost {
         (fields.get(10).unwrap_or(&0.0) + fields.get(11).unwrap_or(&0.0)) / 100.0
     }
 
+    /// How long its thread of this name has waited for a processor so far.
+    pub fn waited(&self, thread: &str) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let tasks = tasks.into_iter().flatten().flatten().map(|task| task.path());
+        let text = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        let named = tasks.filter(|task| text(task.join("comm")).trim() == thread);
+        let nanos = named.filter_map(|task| {
+            text(task.join("schedstat")).split_whitespace().nth(1)?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanos.sum())
+    }
+
     /// The peak of resident memory, in MiB.
     pub fn peak_mib(&self) -> f64 {
         self.status_mib("VmHWM:")

@@ -15,6 +15,7 @@
 )]
 
 pub mod client;
+pub mod due;
 pub mod hosts;
 pub mod load;
 pub mod made_answers;

@@ -20,7 +20,8 @@ use crate::support::Pipeline;
 
 /// Spans of two requests: the first halves of traces, and their second ones.
 const BATCH: u64 = 128;
-const PER_TRACE: usize = 4;
+/// Spans of a trace of the shape.
+pub(crate) const PER_TRACE: usize = 4;
 const SHAPE: TelemetryShape = TelemetryShape::Genai;
 
 /// Ten policies, of which chance keeps one trace in ten of these, and the others ask each span and trace.
@@ -267,16 +268,16 @@ fn halves(request: &[u8]) -> Result<[Vec<u8>; 2], String> {
 
 /// What the sampler counts.
 #[derive(Debug, Clone, Copy, Default)]
-struct Counters {
-    received: u64,
-    kept: u64,
+pub(crate) struct Counters {
+    pub(crate) received: u64,
+    pub(crate) kept: u64,
     dropped: u64,
-    held: u64,
+    pub(crate) held: u64,
     early: u64,
 }
 
 impl Counters {
-    async fn read(port: u16) -> Option<Self> {
+    pub(crate) async fn read(port: u16) -> Option<Self> {
         let page = move || hosts::http_get(port, "/api/v2/metrics/prometheus");
         let text = tokio::task::spawn_blocking(page).await.ok()?;
         let sum = |name: &str, label: &str| {

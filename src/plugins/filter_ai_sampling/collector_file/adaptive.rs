@@ -15,7 +15,7 @@ use crate::sampling::adaptive::{AdaptiveConfig, AmountUnit};
 use crate::sampling::policy::PolicyRule;
 
 /// Every key of the block.
-const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 9] = [
     "trace_timeout",
     "decision_delay",
     "num_traces",
@@ -27,10 +27,12 @@ const KEYS: [&str; 9] = [
     "rules",
 ];
 
+/// `span_limit` where it is not given.
+const SPAN_LIMIT: usize = 10_000;
 /// What instances share the goal by.
 const SHARED: &str = "shared_counters";
 /// Samplers with their keys.
-const SAMPLERS: [(&str, &[&str]); 4] = [
+pub(super) const SAMPLERS: [(&str, &[&str]); 4] = [
     ("always_sample", &["type"]),
     ("probabilistic", &["type", "sampling_percentage"]),
     (
@@ -96,6 +98,7 @@ pub(super) fn read(node: Node<'_>, list: &mut PolicyList, notes: &mut Notes) -> 
         decision_wait: Some(timeout.saturating_add(delay)),
         after_root: Some(delay),
         max_traces: count(node, "num_traces", notes).filter(|most| *most > 0),
+        max_trace_spans: Some(count(node, "span_limit", notes).unwrap_or(SPAN_LIMIT)),
         shards: None,
         kept_cache: caches.0,
         dropped_cache: caches.1,

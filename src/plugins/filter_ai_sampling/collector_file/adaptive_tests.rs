@@ -76,6 +76,7 @@ fn a_whole_block_loads() {
         decision_wait: Some(Duration::from_secs(32)),
         after_root: Some(Duration::from_secs(2)),
         max_traces: Some(50_000),
+        max_trace_spans: Some(10_000),
         shards: None,
         kept_cache: Some(10_000),
         dropped_cache: Some(20_000),
@@ -197,4 +198,40 @@ fn the_first_rule_that_matches_decides() {
     }
     assert_eq!(counter(&environment, "adaptive_keys", "payment-service"), 1);
     assert_eq!(counter(&environment, "adaptive_beyond_max_keys_total", "default"), 0);
+}
+
+/// Guarantees: the page that compares samplers has each key of both blocks, and each sampler with its keys.
+#[test]
+fn every_key_is_compared() {
+    let page = include_str!("../../../../docs/SAMPLERS.md");
+    let of_caches = ["sampled_cache_size", "non_sampled_cache_size"];
+    let of_samplers = adaptive::SAMPLERS.iter().flat_map(|(name, keys)| keys.iter().chain([name]));
+    let all = KEYS.iter().chain(&adaptive::KEYS).chain(&of_caches).chain(of_samplers);
+    let missing: Vec<_> = all.filter(|key| !page.contains(&format!("`{key}`"))).collect();
+    assert_eq!(missing, [&""; 0]);
+}
+
+/// Guarantees: a trace with as many spans as `span_limit` is decided at once, on what is there; without the key that is one
+/// of 10000, and with 0 none is.
+#[test]
+fn a_trace_with_too_many_spans_is_decided_at_once() {
+    for (limit, spans, early) in [
+        ("span_limit: 3", 3, 1),
+        ("span_limit: 3", 2, 0),
+        ("num_traces: 5", 10_000, 1),
+        ("span_limit: 0", 10_001, 0),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let rule = "{name: failed, conditions: ['span.status.code == STATUS_CODE_ERROR'], sampler: {type: always_sample}}";
+        let text = format!("adaptive_tail_sampling:\n  {limit}\n  rules:\n    - {rule}\n");
+        std::fs::write(file.path(), text).unwrap();
+        let path = file.path().display().to_string();
+        let environment = environment(true);
+        let options = [("mode", "tail"), ("config_file", path.as_str())];
+        let mut filter =
+            AiSampling::open(&GivenOptions::of(&options), environment.clone()).unwrap();
+        let spans: Vec<_> = (1..=spans).map(|number| SpanRecord::new(1, number)).collect();
+        pass(&mut filter, &chunk(&spans));
+        assert_eq!(counter(&environment, "early_decisions_total", "trace_limit"), early, "{limit}");
+    }
 }

@@ -15,6 +15,8 @@ pub(in crate::plugins::filter_ai_sampling) struct Block {
     pub(in crate::plugins::filter_ai_sampling) decision_wait: Option<Duration>,
     pub(in crate::plugins::filter_ai_sampling) after_root: Option<Duration>,
     pub(in crate::plugins::filter_ai_sampling) max_traces: Option<usize>,
+    /// `span_limit`: with so many spans a trace is decided at once.
+    pub(in crate::plugins::filter_ai_sampling) max_trace_spans: Option<usize>,
     pub(in crate::plugins::filter_ai_sampling) shards: Option<usize>,
     pub(in crate::plugins::filter_ai_sampling) kept_cache: Option<usize>,
     pub(in crate::plugins::filter_ai_sampling) dropped_cache: Option<usize>,

@@ -103,7 +103,10 @@ fn settings(node: Node<'_>, notes: &mut Notes) -> Block {
         ("sample_on_first_match", "a drop policy always wins"),
         ("drop_pending_traces_on_shutdown", "what waits is decided at the stop"),
         ("block_on_overflow", "the oldest traces are decided early"),
-        ("maximum_trace_size_bytes", "'max_buffer_size' bounds all traces together"),
+        (
+            "maximum_trace_size_bytes",
+            "'max_trace_size' decides such traces, and drops none for that",
+        ),
         ("tail_storage", "traces wait in memory"),
     ] {
         let means_nothing = |value: &Value| {
@@ -123,6 +126,7 @@ fn settings(node: Node<'_>, notes: &mut Notes) -> Block {
         decision_wait: duration(node, "decision_wait", notes),
         after_root: after_root.filter(|wait| !wait.is_zero()),
         max_traces: count(node, "num_traces", notes).filter(|most| *most > 0),
+        max_trace_spans: None,
         shards: shards(node, notes),
         kept_cache: caches.0,
         dropped_cache: caches.1,

@@ -122,6 +122,7 @@ fn a_whole_configuration_loads() {
         decision_wait: Some(Duration::from_secs(90)),
         after_root: Some(Duration::from_secs(2)),
         max_traces: Some(5000),
+        max_trace_spans: None,
         shards: Some(2),
         kept_cache: Some(100_000),
         dropped_cache: Some(200_000),
@@ -148,7 +149,7 @@ fn settings_that_are_not_supported_are_named() {
     refused(
         [
             ("sample_on_first_match: true", "tail_sampling.sample_on_first_match: true is not"),
-            ("maximum_trace_size_bytes: 1000", "max_buffer_size"),
+            ("maximum_trace_size_bytes: 1000", "max_trace_size"),
             ("drop_pending_traces_on_shutdown: true", "decided at the stop"),
             ("block_on_overflow: true", "decided early"),
             ("tail_storage: pebble_tail_storage", "in memory"),

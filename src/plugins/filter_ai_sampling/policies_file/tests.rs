@@ -3,6 +3,8 @@
 use super::*;
 use crate::sampling::policy::Policies;
 
+mod arrivals;
+
 fn parsed(text: &str) -> (Policies, Vec<String>) {
     let mut list = PolicyList::default();
     let root: Value = serde_saphyr::from_str(text).unwrap();
@@ -66,16 +68,22 @@ fn every_type_of_policy_has_an_example_and_a_row() {
     }
 }
 
-/// Guarantees: the page that compares samplers has every type of policy, of ours and of the Collector's.
+/// Guarantees: the page that compares samplers has every type of policy, of ours and of the Collector's, and each key of
+/// the Collector's; and the guide says of each of ours what is known of it before the end.
 #[test]
 fn every_type_of_policy_is_compared() {
     let page = include_str!("../../../../docs/SAMPLERS.md");
-    let missing: Vec<&str> = POLICY_TYPES
-        .iter()
-        .map(|policy| policy.name)
-        .filter(|name| !page.contains(&format!("`{name}`")))
-        .collect();
-    assert_eq!(missing, [""; 0]);
+    let guide = include_str!("../../../../docs/ai_sampling.md");
+    let of_early =
+        guide.split("\n## ").find(|section| section.starts_with("Early decisions")).unwrap();
+    let lacks = |text: &'static str| move |name: &&str| !text.contains(&format!("`{name}`"));
+    let types = || POLICY_TYPES.iter().map(|policy| policy.name);
+    let keys = POLICY_TYPES.iter().filter_map(|policy| policy.collector).flat_map(|form| form.keys);
+    assert_eq!(types().filter(lacks(page)).collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(keys.copied().filter(lacks(page)).collect::<Vec<_>>(), [""; 0]);
+    let ours = POLICY_TYPES.iter().filter(|policy| policy.flat.is_some());
+    let ours = ours.filter(|policy| policy.place != Place::TopDrops).map(|policy| policy.name);
+    assert_eq!(ours.filter(lacks(of_early)).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::config::{Node, Notes};
 use crate::sampling::policy::{Comparison, Field, Operand, RuleCondition, ValueCheck, truncated};
 
-const KEYS: [&str; 5] = ["Field", "Fields", "Operator", "Value", "Datatype"];
+pub(super) const KEYS: [&str; 5] = ["Field", "Fields", "Operator", "Value", "Datatype"];
 /// Every operator.
 pub(super) const OPERATORS: &str = "allowed: =, !=, >, <, >=, <=, starts-with, contains, does-not-contain, exists, \
                          not-exists, has-root-span, matches, in, not-in";

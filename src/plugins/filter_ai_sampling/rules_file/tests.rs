@@ -507,3 +507,18 @@ fn names_lead_into_maps_only_where_that_is_asked_for() {
         assert_eq!(rule.matches(&[span]), want, "{operator} {fields}");
     }
 }
+
+/// Guarantees: the page that compares samplers has each sampler, setting, key, operator and datatype of a rules file.
+#[test]
+fn every_key_and_operator_is_compared() {
+    let page = include_str!("../../../../docs/SAMPLERS.md");
+    let words = |text: &'static str| text.trim_start_matches("allowed: ").split(", ");
+    let of_samplers = SAMPLERS.iter().flat_map(|(name, keys, _)| keys.iter().chain([name]));
+    let keys = SECTIONS.iter().chain(&RULE_KEYS).chain(&condition::KEYS).chain(of_samplers);
+    let of_rules =
+        [RULES, "Rules", "CheckNestedFields", "UseClusterSize", "string", "int", "float", "bool"];
+    let all = keys.copied().chain(of_rules).chain(words(condition::OPERATORS));
+    let missing: Vec<_> = all.filter(|word| !page.contains(&format!("`{word}`"))).collect();
+    assert_eq!(missing, [""; 0]);
+    assert_eq!(words(condition::OPERATORS).count(), 15);
+}

@@ -48,6 +48,8 @@ pub(super) struct Shards {
     first: usize,
     is_behind: bool,
     sweep: Option<Arc<Fork>>,
+    /// Until when changed policies are only compared, if they are.
+    compared_until: Option<Tick>,
     /// The run is at its end.
     is_closed: Arc<AtomicBool>,
     /// Has the host's thread come for what was released.
@@ -157,6 +159,7 @@ impl Shards {
             first: 0,
             is_behind: false,
             sweep: None,
+            compared_until: None,
             is_closed: Arc::default(),
             wake,
         }
@@ -172,6 +175,7 @@ impl Shards {
 
     /// See [`TailSampler::on_chunk`].
     pub(super) fn on_chunk(&mut self, tag: &[u8], chunk: &[u8], now: Tick) -> Option<Vec<u8>> {
+        self.end_comparison(now);
         let rest = self.partition.divide(chunk, &mut self.parts);
         let parts = self.parts.iter_mut().enumerate().filter(|(_, part)| !part.is_empty());
         let parts: Vec<_> = parts
@@ -209,6 +213,7 @@ impl Shards {
 
     /// See [`TailSampler::take`]: what was released so far, while what is due now is decided on other threads.
     pub(super) fn take(&mut self, everything: bool, now: Tick) -> Vec<Emission> {
+        self.end_comparison(now);
         if everything {
             return self.take_everything(now);
         }
@@ -305,15 +310,24 @@ impl Shards {
 
     /// Gives each shard a configuration.
     pub(super) fn replace(&mut self, configs: Vec<TailConfig>, now: Tick) -> bool {
+        let wait = configs.first().map(|config| config.compare_for).unwrap_or_default();
+        self.compared_until = Some(now.after(wait)).filter(|_| !wait.is_zero());
         let mut decides = true;
         for (shard, config) in self.all.iter().zip(configs) {
             decides &= shard.with(|sampler| {
                 // One that was compared for long enough comes first, as it does in the other shards.
-                drop(sampler.on_chunk(&[], &[], now));
+                sampler.advance(now);
                 sampler.replace(config, now)
             });
         }
         decides
+    }
+
+    /// Ends a comparison whose time is over, in all shards together, those to which nothing comes too.
+    fn end_comparison(&mut self, now: Tick) {
+        if self.compared_until.take_if(|until| now >= *until).is_some() {
+            self.each(&mut |sampler| sampler.advance(now));
+        }
     }
 
     /// Changes each shard.

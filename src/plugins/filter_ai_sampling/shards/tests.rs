@@ -290,6 +290,52 @@ fn a_changed_file_changes_every_shard() {
     assert!(log.iter().any(|line| line.text.contains("shards: it changes by a reload")), "{log:?}");
 }
 
+/// Scenario: changed policies that are compared, by one sampler and by shards; after the first traces nothing comes, and
+/// nothing waits. Guarantees: the comparison ends by time alone, when it is over and not before, in all shards at once.
+#[test]
+fn a_comparison_ends_by_time_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policies.yaml");
+    let write = |more: &str, name: &str, spans: u32| {
+        let text = format!(
+            "{more}policies:\n  - {{name: {name}, type: span_count, min_spans: {spans}}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    let file = path.display().to_string();
+    for shards in [1, 3, 8] {
+        write("", "one", 1);
+        let mut run = Run::open(
+            shards,
+            &[("config_file", &file), ("decision_wait", "5s"), ("early_decision", "off")],
+        );
+        write("reload_compare_for: 20s\n", "two", 2);
+        run.take(3);
+        let said = |what: &str| {
+            let lines = run.environment.log.take();
+            lines.iter().any(|line| line.text.contains(what))
+        };
+        assert!(said("are compared for 20 s before they decide"), "{shards}");
+        let spans: Vec<_> = (1..=40).map(|number| SpanRecord::new(trace(number), number)).collect();
+        pass(&mut run.filter, &chunk(&spans));
+        assert_eq!(run.settled(9).iter().map(|it| it.records).sum::<usize>(), 40);
+        assert_eq!(run.count("compared_traces_total", "dropped_instead"), 40);
+        run.take(22);
+        assert!(!said("changed policies decide"), "{shards}");
+        run.take(23);
+        let line = "changed policies decide from now on; of the traces compared so far they decided 0 alike, would have \
+                    kept 0 that were dropped, and dropped 40 that were kept";
+        assert!(said(line), "{shards}");
+        // Each shard has the new ones: what is dropped now is not what a comparison would have kept.
+        let more: Vec<_> = (41..=80).map(|number| SpanRecord::new(trace(number), number)).collect();
+        pass(&mut run.filter, &chunk(&more));
+        assert_eq!(run.settled(40), []);
+        assert_eq!(run.count("dropped_spans_total", "not_sampled"), 40);
+        assert_eq!(run.sum("compared_traces_total"), 40);
+        run.adds_up();
+    }
+}
+
 /// Scenario: runs of other numbers of shards that are left without an end while traces wait. Guarantees: what waited
 /// waits again, whatever the number is then, and is decided once.
 #[test]

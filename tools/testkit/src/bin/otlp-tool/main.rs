@@ -21,7 +21,7 @@ mod outage;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use testkit::{client, hosts, load, replay, shapes, sink, soak, wire};
+use testkit::{client, due, hosts, load, replay, shapes, sink, soak, wire};
 
 #[derive(Parser)]
 #[command(name = "otlp-tool", about = "OTLP load, receivers, replay, benchmarks and the demo")]
@@ -42,6 +42,8 @@ enum Command {
     Bench(bench::Args),
     /// Runs tail sampling at a rate above its bounds on a real host, and fails where something does not hold.
     Soak(soak::Args),
+    /// Holds very many spans that are due at once on a real host, and prints the longest pause of its engine's thread.
+    Due(due::Args),
     /// Attacks the receiver and prints what it costs the host and a good client.
     Flood(flood::Args),
     /// Makes weeks of calls with and without changes and prints what `ai_metrics` finds in them, and when.
@@ -72,6 +74,13 @@ fn main() {
         Command::Bench(args) => runtime.block_on(bench::run(args)),
         Command::Soak(args) => match runtime.block_on(soak::run(args)) {
             Ok(report) => println!("{}", report.text()),
+            Err(problem) => {
+                println!("{problem}");
+                std::process::exit(1);
+            }
+        },
+        Command::Due(args) => match runtime.block_on(due::run(&args)) {
+            Ok(report) => println!("{}", report.text(&args)),
             Err(problem) => {
                 println!("{problem}");
                 std::process::exit(1);
