@@ -58,7 +58,7 @@ async fn runs_that_go_on_are_waited_for() {
         tokio::time::sleep(testkit::at_most(Duration::from_secs(12))).await;
         send_spans(http, vec![root(1)]).await;
         page_when(target, &what, |page| {
-            page.sum_of("late_spans_total", &[("decision", "drop")]) == Some(1)
+            page.sum_of("late_spans_total", &[("decision", "dropped")]) == Some(1)
         })
         .await;
         let failed = Span { status: Some(Status { code: 2, ..Status::default() }), ..child(2) };

@@ -15,6 +15,8 @@ use crate::sink::{Keep, Sink};
 use crate::soak::{Counters, PER_TRACE, POLICIES};
 use crate::support::Pipeline;
 
+/// Spans of a request.
+const BATCH: u64 = 512;
 /// Records a second of the other work.
 const PROBES: u64 = 1000;
 
@@ -23,7 +25,7 @@ pub struct Args {
     /// The folder that holds the plugin files.
     #[arg(long)]
     pub plugins: PathBuf,
-    /// Spans that are due at once.
+    /// Spans that are due at once, or a request's worth more.
     #[arg(long, default_value_t = 1_000_000)]
     pub spans: u64,
     /// Shards of the sampler.
@@ -44,6 +46,7 @@ pub struct Args {
 #[derive(Debug, Clone, Default)]
 pub struct DueReport {
     pub host: String,
+    pub spans: u64,
     /// Of each round.
     pub rounds: Vec<Round>,
 }
@@ -73,7 +76,7 @@ impl DueReport {
             "{}, {} shards: {} spans due at once, all {what}: longest pause of the engine's thread {:.1} ms, the least of:",
             self.host,
             args.shards,
-            args.spans,
+            self.spans,
             ms(self.longest())
         );
         for Round { decided, longest, before, waited } in &self.rounds {
@@ -109,14 +112,15 @@ pub async fn on(host: &Host, args: &Args) -> Result<DueReport, String> {
             "the bundled host has no input of its own to look at; a real one is needed".to_owned()
         );
     }
-    let mut report = DueReport { host: host.title(), ..DueReport::default() };
+    let spans = args.spans.next_multiple_of(BATCH);
+    let mut report = DueReport { host: host.title(), spans, rounds: Vec::new() };
     for _ in 0..args.rounds.max(1) {
-        report.rounds.push(round(host, args).await?);
+        report.rounds.push(round(host, args, spans).await?);
     }
     Ok(report)
 }
 
-async fn round(host: &Host, args: &Args) -> Result<Round, String> {
+async fn round(host: &Host, args: &Args, spans: u64) -> Result<Round, String> {
     let sink = Sink::start(0, Keep::Numbers).await;
     let [http, page] = [hosts::free_port(), hosts::free_port()];
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -131,18 +135,18 @@ async fn round(host: &Host, args: &Args) -> Result<Round, String> {
         port: http,
         grpc: false,
         shape: TelemetryShape::Genai,
-        items: args.spans,
-        batch: 512,
+        items: spans,
+        batch: BATCH as usize,
         connections: 2,
         rate: 0,
         attempts: 200,
     })
     .await;
-    if report.accepted != args.spans {
+    if report.accepted != spans {
         return Err(format!("{} spans were accepted: {:?}", report.accepted, report.first_error));
     }
     let last = Instant::now();
-    let held = |counters: Counters| counters.received == args.spans && counters.held == args.spans;
+    let held = |counters: Counters| counters.received == spans && counters.held == spans;
     until(page, &held)
         .await
         .map_err(|told| format!("not all are held before the first are due: {told}"))?;
@@ -155,11 +159,11 @@ async fn round(host: &Host, args: &Args) -> Result<Round, String> {
     let (begun, waited) = (Instant::now(), running.waited("flb-pipeline"));
     let resumed = unix_now();
     running.signal("CONT");
-    let none = |counters: Counters| counters.received == args.spans && counters.held == 0;
+    let none = |counters: Counters| counters.received == spans && counters.held == 0;
     let counters = until(page, &none).await?;
     let (decided, ended) = (begun.elapsed(), unix_now());
     let waited = running.waited("flb-pipeline").saturating_sub(waited);
-    let kept = if args.keep { args.spans } else { 0 };
+    let kept = if args.keep { spans } else { 0 };
     sink.settle(kept, Duration::from_secs(3), Duration::from_secs(60)).await;
     let (code, log) = tokio::task::block_in_place(|| running.stop());
     let received = sink.received.lock().unwrap();
