@@ -131,20 +131,7 @@ async fn round(host: &Host, args: &Args, spans: u64) -> Result<Round, String> {
     let yaml = pipeline(args, [http, page], folder.path(), sink.port).yaml(&args.plugins);
     let running = tokio::task::block_in_place(|| RunningHost::start(host, &yaml, http));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let report = load::run(load::Args {
-        port: http,
-        grpc: false,
-        shape: TelemetryShape::Genai,
-        items: spans,
-        batch: BATCH as usize,
-        connections: 2,
-        rate: 0,
-        attempts: 200,
-    })
-    .await;
-    if report.accepted != spans {
-        return Err(format!("{} spans were accepted: {:?}", report.accepted, report.first_error));
-    }
+    send(http, spans).await?;
     let last = Instant::now();
     let held = |counters: Counters| counters.received == spans && counters.held == spans;
     until(page, &held)
@@ -185,6 +172,25 @@ async fn round(host: &Host, args: &Args, spans: u64) -> Result<Round, String> {
         before: longest(from, stopped)?,
         waited,
     })
+}
+
+/// Sends all spans, as fast as answers come.
+async fn send(http: u16, spans: u64) -> Result<(), String> {
+    let args = load::Args {
+        port: http,
+        grpc: false,
+        shape: TelemetryShape::Genai,
+        items: spans,
+        batch: BATCH as usize,
+        connections: 2,
+        rate: 0,
+        attempts: 200,
+    };
+    let report = load::run(args).await;
+    match report.accepted == spans {
+        true => Ok(()),
+        false => Err(format!("{} spans were accepted: {:?}", report.accepted, report.first_error)),
+    }
 }
 
 fn pipeline(args: &Args, [http, page]: [u16; 2], folder: &Path, sink: u16) -> Pipeline {

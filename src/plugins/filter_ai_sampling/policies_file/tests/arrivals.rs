@@ -338,7 +338,8 @@ fn keeps(
         ["received_spans_total", "kept_spans_total", "dropped_spans_total", "held_spans"]
             .map(counted);
     assert_eq!((received, held), (kept + dropped, 0), "{file}");
-    (out.sort_unstable(), came.sort_unstable());
+    out.sort_unstable();
+    came.sort_unstable();
     assert!(out.is_empty() || out == came, "torn: {out:?} of {came:?}");
     !out.is_empty()
 }

@@ -56,8 +56,8 @@ policies:
 #[test]
 fn every_type_of_policy_has_an_example_and_a_row() {
     let example =
-        include_str!("../../../../fluent-bit-conf/policies.yaml").replace("\n#  ", "\n  ");
-    let guide = include_str!("../../../../docs/ai_sampling.md");
+        include_str!("../../../../../fluent-bit-conf/policies.yaml").replace("\n#  ", "\n  ");
+    let guide = include_str!("../../../../../docs/ai_sampling.md");
     let (policies, problems) = parsed(&example);
     assert_eq!(problems, [""; 0]);
     assert!(policies.list().len() + 1 >= POLICY_TYPES.len(), "{policies:?}");
@@ -72,8 +72,8 @@ fn every_type_of_policy_has_an_example_and_a_row() {
 /// the Collector's; and the guide says of each of ours what is known of it before the end.
 #[test]
 fn every_type_of_policy_is_compared() {
-    let page = include_str!("../../../../docs/SAMPLERS.md");
-    let guide = include_str!("../../../../docs/ai_sampling.md");
+    let page = include_str!("../../../../../docs/SAMPLERS.md");
+    let guide = include_str!("../../../../../docs/ai_sampling.md");
     let of_early =
         guide.split("\n## ").find(|section| section.starts_with("Early decisions")).unwrap();
     let lacks = |text: &'static str| move |name: &&str| !text.contains(&format!("`{name}`"));
