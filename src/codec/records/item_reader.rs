@@ -114,12 +114,17 @@ impl<'a> ItemReader<'a> {
             (Some(self.telemetry), after)
         } else {
             let mut reader = Reader::new(rest);
-            (Telemetry::of(reader.skip().ok()?, group), reader.rest())
+            (Telemetry::of_next(&mut reader, group).ok()?, reader.rest())
         };
         let metadata = before(rest, after);
         let mut reader = Reader::new(after);
         let signal = telemetry.as_ref().and_then(|telemetry| telemetry.signal);
-        let span = read_body(&mut reader, signal, visitor).ok()?;
+        let mut span = SpanView::default();
+        if signal == Some(Signal::Traces) {
+            span.read_parts(&mut reader, visitor).ok()?;
+        } else {
+            reader.skip().ok()?;
+        }
         let new_metadata = known.is_none();
         if new_metadata {
             self.remember(metadata, telemetry);

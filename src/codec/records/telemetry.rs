@@ -143,6 +143,29 @@ impl<'a> Telemetry<'a> {
         None
     }
 
+    /// The same for the metadata that `reader` is at, which is left behind it. It is read once where it is as
+    /// we write it.
+    #[inline]
+    pub(super) fn of_next(
+        reader: &mut Reader<'a>,
+        group: Option<Group<'a>>,
+    ) -> Result<Option<Self>, ReadError> {
+        if let Some((telemetry, rest)) = Self::of_ours(reader.rest(), group) {
+            *reader = Reader::new(rest);
+            return Ok(Some(telemetry));
+        }
+        Ok(Self::of(reader.skip()?, group))
+    }
+
+    /// What metadata that is an `otlp` map alone says, and what follows it.
+    #[inline]
+    fn of_ours(metadata: &'a [u8], group: Option<Group<'a>>) -> Option<(Self, &'a [u8])> {
+        let otlp = metadata.strip_prefix(b"\x81\xa4otlp")?;
+        let (mut said, rest) = read_otlp(otlp, &Self::default(), &[]).ok()?;
+        said.take_from(group);
+        Some((said, rest))
+    }
+
     /// Whether the event, whose metadata this is, is an ordinary log that only got its place in a
     /// trace and a resource: there is nothing else in its `otlp` map, and no group.
     #[must_use]

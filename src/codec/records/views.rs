@@ -73,39 +73,73 @@ impl<'a> SpanView<'a> {
         visitor: &mut V,
     ) -> Result<Self, ReadError> {
         let mut view = Self::default();
-        for _ in 0..pairs_or_skip(reader)? {
-            let part = match reader.key()? {
-                keys::TRACE_ID => &mut view.trace_id,
-                keys::SPAN_ID => &mut view.span_id,
-                keys::PARENT_SPAN_ID => &mut view.parent_span_id,
-                keys::TRACE_STATE => &mut view.trace_state,
-                keys::FLAGS => &mut view.flags,
-                keys::NAME => &mut view.name,
-                keys::KIND => &mut view.kind,
-                keys::START_TIME => &mut view.start_time,
-                keys::END_TIME => &mut view.end_time,
-                keys::STATUS => &mut view.status,
-                keys::ATTRIBUTES if V::LOOKS => {
-                    let start = reader.rest();
-                    for _ in 0..pairs_or_skip(reader)? {
-                        let pair = reader.rest();
-                        let (key, value) = (reader.key()?, reader.skip()?);
-                        visitor.pair(Entry { key, value, raw: before(pair, reader.rest()) });
-                    }
-                    view.attributes = before(start, reader.rest());
-                    continue;
-                }
-                keys::ATTRIBUTES => &mut view.attributes,
-                keys::EVENTS => &mut view.events,
-                keys::LINKS => &mut view.links,
-                _ => {
-                    reader.skip()?;
-                    continue;
-                }
-            };
-            *part = reader.skip()?;
-        }
+        view.read_parts(reader, visitor)?;
         Ok(view)
+    }
+
+    /// The same for a view of nothing, which gets the parts.
+    #[inline]
+    pub(super) fn read_parts<V: AttributeVisitor<'a>>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
+        let mut parts = PartsInOrder { reader, left: 0 };
+        parts.left = pairs_or_skip(parts.reader)?;
+        parts.next(b"\xa8trace_id", &mut self.trace_id)?;
+        parts.next(b"\xa7span_id", &mut self.span_id)?;
+        parts.next(b"\xaeparent_span_id", &mut self.parent_span_id)?;
+        parts.next(b"\xabtrace_state", &mut self.trace_state)?;
+        parts.next(b"\xa5flags", &mut self.flags)?;
+        parts.next(b"\xa4name", &mut self.name)?;
+        parts.next(b"\xa4kind", &mut self.kind)?;
+        parts.next(b"\xb4start_time_unix_nano", &mut self.start_time)?;
+        parts.next(b"\xb2end_time_unix_nano", &mut self.end_time)?;
+        parts.next(b"\xa6status", &mut self.status)?;
+        for _ in 0..parts.left {
+            self.read_part(reader, visitor)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the part that comes next, whichever it is.
+    #[inline]
+    fn read_part<V: AttributeVisitor<'a>>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        visitor: &mut V,
+    ) -> Result<(), ReadError> {
+        let part = match reader.key()? {
+            keys::TRACE_ID => &mut self.trace_id,
+            keys::SPAN_ID => &mut self.span_id,
+            keys::PARENT_SPAN_ID => &mut self.parent_span_id,
+            keys::TRACE_STATE => &mut self.trace_state,
+            keys::FLAGS => &mut self.flags,
+            keys::NAME => &mut self.name,
+            keys::KIND => &mut self.kind,
+            keys::START_TIME => &mut self.start_time,
+            keys::END_TIME => &mut self.end_time,
+            keys::STATUS => &mut self.status,
+            keys::ATTRIBUTES if V::LOOKS => {
+                let start = reader.rest();
+                for _ in 0..pairs_or_skip(reader)? {
+                    let pair = reader.rest();
+                    let (key, value) = (reader.key()?, reader.skip()?);
+                    visitor.pair(Entry { key, value, raw: before(pair, reader.rest()) });
+                }
+                self.attributes = before(start, reader.rest());
+                return Ok(());
+            }
+            keys::ATTRIBUTES => &mut self.attributes,
+            keys::EVENTS => &mut self.events,
+            keys::LINKS => &mut self.links,
+            _ => {
+                reader.skip()?;
+                return Ok(());
+            }
+        };
+        *part = reader.skip()?;
+        Ok(())
     }
 
     /// `None` for an id that is missing or not valid.
@@ -179,6 +213,33 @@ impl<'a> SpanView<'a> {
     pub fn is_failure(&self) -> bool {
         MapView::new(self.attributes).any(|entry| names_an_error(entry.key, entry.value))
             || has_exception(self.events)
+    }
+}
+
+/// The first parts of a span in the order in which they are written, so that a key is compared with the one that is
+/// expected and not looked for.
+struct PartsInOrder<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    /// Pairs that are left of the map.
+    left: u32,
+}
+
+impl<'a> PartsInOrder<'_, 'a> {
+    /// Reads the value of the next pair if it has this encoded key.
+    #[inline(always)]
+    fn next<const N: usize>(
+        &mut self,
+        key: &[u8; N],
+        part: &mut &'a [u8],
+    ) -> Result<(), ReadError> {
+        if self.left > 0
+            && let Some(rest) = self.reader.rest().strip_prefix(key)
+        {
+            *self.reader = Reader::new(rest);
+            *part = self.reader.skip()?;
+            self.left -= 1;
+        }
+        Ok(())
     }
 }
 
@@ -365,6 +426,7 @@ mod tests {
     use super::*;
     use crate::codec::msgpack;
     use crate::codec::records::edit::Pairs;
+    use crate::codec::records::schema::SPAN;
 
     #[test]
     fn a_span_is_read_as_a_view() {
@@ -394,6 +456,65 @@ mod tests {
         assert_eq!(view.status_code(), StatusCode::Error);
         assert_eq!(MapView::new(view.attributes).get(b"k").and_then(text_of), Some("v"));
         assert_eq!(SpanView::new(&[0xc1]), SpanView::default());
+    }
+
+    /// Scenario: the parts of a span in the order of the layout, in the opposite one, and each of them twice.
+    /// Guarantees: all are found, and of two the last counts.
+    #[test]
+    fn parts_are_found_in_any_order() {
+        let keys: Vec<&str> = SPAN.fields.iter().map(|field| field.name).collect();
+        let pairs: Vec<(&str, usize)> = keys.iter().copied().zip(1..).collect();
+        let view = |pairs: &[(&str, usize)]| {
+            let mut body = Vec::new();
+            msgpack::map_header(&mut body, u32::try_from(pairs.len()).unwrap());
+            for (key, value) in pairs {
+                msgpack::str(&mut body, key);
+                msgpack::uint(&mut body, u64::try_from(*value).unwrap());
+            }
+            let view = SpanView::new(&body);
+            let SpanView { trace_id, span_id, start_time, end_time, .. } = view;
+            let SpanView { parent_span_id, trace_state, flags, name, kind, .. } = view;
+            let SpanView { status, attributes, events, links, .. } = view;
+            let parts = [
+                trace_id,
+                span_id,
+                start_time,
+                end_time,
+                parent_span_id,
+                trace_state,
+                flags,
+                name,
+                kind,
+                status,
+                attributes,
+                events,
+                links,
+            ];
+            parts.map(|part| part.first().copied().map(usize::from))
+        };
+        let at = |name: &str| keys.iter().position(|key| *key == name).map(|at| at + 1);
+        let expected = [
+            "trace_id",
+            "span_id",
+            "start_time_unix_nano",
+            "end_time_unix_nano",
+            "parent_span_id",
+            "trace_state",
+            "flags",
+            "name",
+            "kind",
+            "status",
+            "attributes",
+            "events",
+            "links",
+        ];
+        let expected = expected.map(at);
+        assert!(expected.iter().all(Option::is_some));
+        assert_eq!(view(&pairs), expected);
+        let reversed: Vec<(&str, usize)> = pairs.iter().rev().copied().collect();
+        assert_eq!(view(&reversed), expected);
+        let first: Vec<(&str, usize)> = keys.iter().map(|key| (*key, 99)).collect();
+        assert_eq!(view(&[first, pairs].concat()), expected);
     }
 
     #[test]
