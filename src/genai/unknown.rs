@@ -14,12 +14,42 @@ const MAX_LENGTH: usize = 96;
 /// What all other names are counted under.
 const OTHERS: &str = "_OTHER";
 
+/// Names that were looked at last, so that what SDKs write again and again is found at once; a power of two.
+const RECENT: usize = 128;
+
 /// Names of attributes under a dialect's beginnings, and how many attributes had them.
 #[derive(Debug, Default)]
 pub(super) struct UnknownNames {
-    seen: BTreeMap<String, u64>,
+    /// The names, and the index of their count.
+    seen: BTreeMap<String, usize>,
+    counts: Vec<u64>,
     /// Names that were ever counted by themselves.
     named: usize,
+    /// By a hash, with the index of their count; none for names of the conventions.
+    recent: Vec<(Box<[u8]>, Option<usize>)>,
+}
+
+/// The first bytes of names that begin as those of these dialects do.
+fn first_bytes(spoken: DialectSet, added: &'static [Dialect]) -> [u64; 4] {
+    let mut firsts = [0; 4];
+    let all = spoken.dialects(added).flat_map(|(_, dialect)| dialect.detection.beginnings);
+    for first in all.filter_map(|beginning| beginning.as_bytes().first()) {
+        if let Some(word) = firsts.get_mut(usize::from(first >> 6)) {
+            *word |= 1 << (first & 63);
+        }
+    }
+    firsts
+}
+
+/// The place of a name among the recent ones.
+fn place(name: &[u8]) -> usize {
+    let word = |chunk: Option<&[u8; 8]>| chunk.map_or(0, |chunk| u64::from_le_bytes(*chunk));
+    let few = name.iter().rev().take(8).fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    let last = name.last_chunk().map_or(few, |chunk| u64::from_le_bytes(*chunk));
+    let middle = name.get(name.len() / 2..).and_then(<[u8]>::first_chunk);
+    let mixed = word(middle).rotate_left(23) ^ last ^ u64::try_from(name.len()).unwrap_or(0);
+    let hash = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.trailing_zeros());
+    usize::try_from(hash).unwrap_or(0)
 }
 
 /// Whether a name begins as names of these dialects do.
@@ -34,40 +64,80 @@ fn begins(name: &[u8], spoken: DialectSet, added: &'static [Dialect]) -> bool {
 impl UnknownNames {
     /// Counts those of the names that begin as names of these dialects do.
     pub(super) fn note(&mut self, spoken: DialectSet, added: &'static [Dialect], names: &[&[u8]]) {
+        if names.is_empty() {
+            return;
+        }
+        let firsts = first_bytes(spoken, added);
         for name in names {
-            if begins(name, spoken, added)
-                && let Ok(name) = std::str::from_utf8(name)
-            {
+            let Some(first) = name.first() else { continue };
+            let word = firsts.get(usize::from(first >> 6)).copied().unwrap_or(0);
+            if word & (1 << (first & 63)) != 0 && begins(name, spoken, added) {
                 self.note_one(name);
             }
         }
     }
 
-    fn note_one(&mut self, name: &str) {
-        if let Some(count) = self.seen.get_mut(name) {
+    fn note_one(&mut self, name: &[u8]) {
+        let place = place(name);
+        let index = match self.recent.get(place) {
+            Some((known, index)) if **known == *name => *index,
+            _ => {
+                let Ok(text) = std::str::from_utf8(name) else { return };
+                let index = self.index(text);
+                if name.len() <= MAX_LENGTH {
+                    self.remember(place, name, index);
+                }
+                index
+            }
+        };
+        if let Some(count) = index.and_then(|index| self.counts.get_mut(index)) {
             *count = count.saturating_add(1);
-        } else if !is_current(name) {
-            self.count(name);
         }
     }
 
-    fn count(&mut self, name: &str) {
+    fn remember(&mut self, place: usize, name: &[u8], index: Option<usize>) {
+        if self.recent.is_empty() {
+            self.recent.resize_with(RECENT, Default::default);
+        }
+        if let Some(recent) = self.recent.get_mut(place) {
+            *recent = (name.into(), index);
+        }
+    }
+
+    /// The index of a name's count; none for a name of the conventions.
+    #[cold]
+    fn index(&mut self, name: &str) -> Option<usize> {
+        if let Some(index) = self.seen.get(name) {
+            return Some(*index);
+        }
+        if is_current(name) {
+            return None;
+        }
         let name = general(name);
-        if let Some(count) = self.seen.get_mut(&name) {
-            *count = count.saturating_add(1);
-            return;
+        if let Some(index) = self.seen.get(&name) {
+            return Some(*index);
         }
         let is_named = self.named < MAX_NAMES && name.len() <= MAX_LENGTH;
         let name = if is_named { name } else { OTHERS.to_owned() };
         self.named = self.named.saturating_add(usize::from(is_named));
-        let count = self.seen.entry(name).or_default();
-        *count = count.saturating_add(1);
+        let next = self.counts.len();
+        let index = *self.seen.entry(name).or_insert(next);
+        if index == next {
+            self.counts.push(0);
+        }
+        Some(index)
     }
 
     /// The names and numbers since the last call. What was named once stays known.
     pub(super) fn take(&mut self) -> Vec<(String, u64)> {
-        let counted = self.seen.iter_mut().filter(|(_, count)| **count > 0);
-        counted.map(|(name, count)| (name.clone(), std::mem::take(count))).collect()
+        let mut taken = Vec::new();
+        for (name, index) in &self.seen {
+            let Some(count) = self.counts.get_mut(*index).filter(|count| **count > 0) else {
+                continue;
+            };
+            taken.push((name.clone(), std::mem::take(count)));
+        }
+        taken
     }
 }
 

@@ -1,5 +1,6 @@
 //! Counters of normalisation: what was mapped, by dialect, and the names that no rule maps.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::genai::{AddedDialects, ContextTally, DialectCounts};
@@ -26,6 +27,8 @@ const UNKNOWN: CounterFamily = CounterFamily::counter(
 pub(super) struct MappingCounters {
     spans: Vec<Counter>,
     logs: Vec<Counter>,
+    /// Those of names that were there already, of which there are some hundred at most.
+    unknown: BTreeMap<String, Counter>,
     counters: Arc<Counters>,
 }
 
@@ -37,19 +40,28 @@ impl MappingCounters {
             let names = DialectCounts::names().chain(added.names());
             names.map(|name| counters.counter(family, &[name])).collect()
         };
-        Self { spans: by_dialect(SPANS), logs: by_dialect(LOGS), counters: Arc::clone(counters) }
+        let (spans, logs) = (by_dialect(SPANS), by_dialect(LOGS));
+        Self { spans, logs, unknown: BTreeMap::new(), counters: Arc::clone(counters) }
     }
 
     /// Adds what was done to a chunk.
-    pub(super) fn add(&self, tally: &ContextTally, unknown: Vec<(String, u64)>) {
+    pub(super) fn add(&mut self, tally: &ContextTally, unknown: Vec<(String, u64)>) {
         for (counters, counts) in
             [(&self.spans, &tally.normalized), (&self.logs, &tally.normalized_logs)]
         {
             let counts = counts.values().chain(counts.added());
-            counters.iter().zip(counts).for_each(|(counter, count)| counter.add(count));
+            let some = counters.iter().zip(counts).filter(|(_, count)| *count > 0);
+            some.for_each(|(counter, count)| counter.add(count));
         }
         for (name, count) in unknown {
-            self.counters.counter(UNKNOWN, &[&name]).add(count);
+            match self.unknown.get(&name) {
+                Some(counter) => counter.add(count),
+                None => {
+                    let counter = self.counters.counter(UNKNOWN, &[&name]);
+                    counter.add(count);
+                    self.unknown.insert(name, counter);
+                }
+            }
         }
     }
 }
