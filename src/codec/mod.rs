@@ -14,3 +14,5 @@ pub mod prometheus;
 pub mod records;
 mod short_copy;
 pub mod wire;
+
+pub(crate) use short_copy::ShortText;

@@ -22,7 +22,7 @@ const MASKS: [[u64; BLOCK / 8]; BLOCK + 1] = {
 
 /// Text at the start of a longer input.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ShortText<'a> {
+pub(crate) struct ShortText<'a> {
     from: &'a [u8],
     length: usize,
 }
@@ -30,26 +30,26 @@ pub(super) struct ShortText<'a> {
 impl<'a> ShortText<'a> {
     /// The first `length` bytes of `from`, if it has so many, and what follows them.
     #[inline(always)]
-    pub(super) fn new(from: &'a [u8], length: usize) -> Option<(Self, &'a [u8])> {
+    pub(crate) fn new(from: &'a [u8], length: usize) -> Option<(Self, &'a [u8])> {
         let after = from.get(length..)?;
         Some((Self { from, length }, after))
     }
 
     /// Its length.
     #[inline(always)]
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.length
     }
 
     /// The text alone.
     #[inline(always)]
-    pub(super) fn text(&self) -> &'a [u8] {
+    pub(crate) fn text(&self) -> &'a [u8] {
         self.from.get(..self.length).unwrap_or_default()
     }
 
     /// Whether it is UTF-8.
     #[inline(always)]
-    pub(super) fn is_utf8(&self) -> bool {
+    pub(crate) fn is_utf8(&self) -> bool {
         // Most text is ASCII, which is quicker to see.
         self.is_ascii() || std::str::from_utf8(self.text()).is_ok()
     }
@@ -67,7 +67,7 @@ impl<'a> ShortText<'a> {
 
     /// Appends the text.
     #[inline(always)]
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self.from.first_chunk::<BLOCK>() {
             Some(block) if self.length <= BLOCK => {
                 let end = out.len() + self.length;

@@ -17,7 +17,7 @@ pub(super) struct DetectionVisitor<'n, 'a> {
 }
 
 impl<'a> AttributeVisitor<'a> for DetectionVisitor<'_, 'a> {
-    #[inline]
+    #[inline(always)]
     fn pair(&mut self, entry: Entry<'a>) {
         if let Some(normalizer) = self.normalizer {
             normalizer.look_at(entry, self.seen);

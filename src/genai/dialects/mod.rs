@@ -108,19 +108,16 @@ impl DialectSet {
     }
 
     /// The dialects that a value of a key shows.
-    #[cold]
-    pub fn shown_by(key: &str, value: &[u8], added: &'static [Dialect]) -> Self {
-        let shows = |dialect: &Dialect| {
-            let mut values = dialect.detection.values.iter();
-            values
-                .any(|(known, beginning)| *known == key && value.starts_with(beginning.as_bytes()))
-        };
-        let of_added = added.iter().enumerate();
-        let of_added = of_added.map(|(index, dialect)| (Self::added(index), dialect));
-        let built_in = DIALECTS.iter().enumerate();
-        let all = of_added.chain(built_in.map(|(index, dialect)| (Self::of(index), *dialect)));
-        let shown = all.filter(|(_, dialect)| shows(dialect));
-        shown.fold(Self::NONE, |set, (dialect, _)| set.and(dialect))
+    pub fn shown_by(key: &str, value: &[u8], signs: &[ValueSign]) -> Self {
+        let is_shown =
+            |sign: &&ValueSign| sign.key == key && value.starts_with(sign.beginning.as_bytes());
+        signs.iter().filter(is_shown).fold(Self::NONE, |set, sign| set.and(sign.shows))
+    }
+
+    /// Those that `has` wants of the built-in dialects and the added ones.
+    pub fn with(added: &'static [Dialect], has: impl Fn(&Dialect) -> bool) -> Self {
+        let having = all_dialects(added).filter(|(_, dialect)| has(dialect));
+        having.fold(Self::NONE, |set, (dialect, _)| set.and(dialect))
     }
 
     /// The set with added dialects as the lowest bits, which come first.
@@ -142,6 +139,33 @@ impl DialectSet {
                 None => Some((FIRST_ADDED + bit, added.get(bit)?)),
             }
         })
+    }
+}
+
+/// The built-in dialects and the added ones, each with the set of it alone.
+fn all_dialects(added: &'static [Dialect]) -> impl Iterator<Item = (DialectSet, &'static Dialect)> {
+    let of_added = added.iter().enumerate();
+    let of_added = of_added.map(|(index, dialect)| (DialectSet::added(index), dialect));
+    let built_in = DIALECTS.iter().enumerate();
+    of_added.chain(built_in.map(|(index, dialect)| (DialectSet::of(index), *dialect)))
+}
+
+/// What values of a key show a dialect: those that begin so.
+#[derive(Debug, Clone, Copy)]
+pub struct ValueSign {
+    key: &'static str,
+    beginning: &'static str,
+    shows: DialectSet,
+}
+
+impl ValueSign {
+    /// Those of all dialects.
+    pub fn all(added: &'static [Dialect]) -> Vec<Self> {
+        let signs = all_dialects(added).flat_map(|(shows, dialect)| {
+            let values = dialect.detection.values.iter();
+            values.map(move |(key, beginning)| Self { key, beginning, shows })
+        });
+        signs.collect()
     }
 }
 

@@ -33,14 +33,12 @@ pub(super) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
     if json.first() != Some(&b'{') {
         return None;
     }
-    let quoted = memchr::memmem::find_iter(json, name);
-    let rest = quoted.filter_map(|start| {
-        let before = json.get(start.checked_sub(1)?)?;
-        let rest = json.get(start.checked_add(name.len())?..)?.strip_prefix(b"\"")?;
-        let rest = rest.trim_ascii_start().strip_prefix(b":")?;
-        (*before == b'"').then_some(rest)
+    // Names are short: a search made for long texts takes longer.
+    let rest = memchr::memchr_iter(b'"', json).find_map(|quote| {
+        let rest = json.get(quote..)?.get(1..)?.strip_prefix(name.as_bytes())?;
+        rest.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")
     });
-    let rest = rest.take(1).next()?.trim_ascii_start().strip_prefix(b"\"")?;
+    let rest = rest?.trim_ascii_start().strip_prefix(b"\"")?;
     let end = memchr::memchr2(b'"', b'\\', rest)?;
     rest.get(end).filter(|byte| **byte == b'"')?;
     std::str::from_utf8(rest.get(..end)?).ok()

@@ -1,6 +1,6 @@
 //! Collecting parameter: what a span's attributes say together.
 
-use super::convert::{convert, has_wrong_type};
+use super::convert::{convert, has_wrong_type, text_bytes};
 use super::field::{Conventions, GenAiField};
 use super::indexed_keys::KeyTree;
 use super::messages::Remainder;
@@ -12,15 +12,12 @@ use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
 use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
 use crate::genai::dialects::DialectSet;
 use crate::genai::dialects::added::AddedDialects;
-use crate::genai::dialects::merge::{KeyMeaning, RULE_COUNT};
+use crate::genai::dialects::merge::KeyMeaning;
 use crate::genai::json_value::{Json, Members};
 
 /// Ranks of what is worked out from more than one attribute; names of the dialects rank between.
 pub(super) const FIRST: u16 = 0;
 pub(super) const LAST: u16 = u16::MAX;
-
-/// Words of bits for every rank.
-const RANK_WORDS: usize = (RULE_COUNT + AddedDialects::MAX_KEYS) / 64 + 1;
 
 /// The text of an encoded text value.
 pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
@@ -52,7 +49,7 @@ pub(super) struct Collected<'a> {
     corrected: u64,
     /// Fields for which a value was found.
     pub(super) found: u64,
-    pub(super) scratch: Scratch,
+    pub(super) scratch: Box<Scratch>,
     /// The dialects that the keys showed.
     pub(super) spoken: DialectSet,
     pub(super) operation: Option<&'a str>,
@@ -80,10 +77,6 @@ pub(super) struct Collected<'a> {
     pub(super) has_others: bool,
     /// Lists by their index in [`AddedDialects::lists`].
     pub(super) trees: Vec<(usize, KeyTree<'a>)>,
-    /// Which attributes are wholly said by fields now, as bits by rank.
-    mapped: [u64; RANK_WORDS],
-    /// Which attributes that are fields were read, in the same way.
-    seen: [u64; RANK_WORDS],
     /// Ranks of those that occur twice.
     repeated: Vec<u16>,
 }
@@ -94,9 +87,9 @@ impl<'a> Collected<'a> {
         seen: &mut SeenAttributes<'a>,
         added: AddedDialects,
         conventions: Conventions,
-        mut scratch: Scratch,
+        mut scratch: Box<Scratch>,
     ) -> Self {
-        scratch.made.clear();
+        scratch.clear();
         Self {
             conventions,
             added,
@@ -120,14 +113,12 @@ impl<'a> Collected<'a> {
             has_parts: false,
             has_others: false,
             trees: Vec::new(),
-            mapped: [0; RANK_WORDS],
-            seen: [0; RANK_WORDS],
             repeated: Vec::new(),
         }
     }
 
     /// Gives all memory back that is used again.
-    pub(super) fn finish(mut self, seen: &mut SeenAttributes<'a>) -> Scratch {
+    pub(super) fn finish(mut self, seen: &mut SeenAttributes<'a>) -> Box<Scratch> {
         self.deferred.clear();
         (seen.own, seen.deferred) = (self.own_attributes, self.deferred);
         self.scratch
@@ -164,6 +155,11 @@ impl<'a> Collected<'a> {
     }
 
     fn check_operation(&mut self, value: &'a [u8]) {
+        // What most have is known at once.
+        self.operation = values::current_operation(text_bytes(value));
+        if self.operation.is_some() {
+            return;
+        }
         let own = self.dialects().flat_map(|(_, dialect)| dialect.operations);
         let said = text_of(value);
         self.operation = said.map(|said| values::operation(said, own));
@@ -182,7 +178,7 @@ impl<'a> Collected<'a> {
         field: GenAiField,
         write: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> bool {
-        let Scratch { made: values, slots, .. } = &mut self.scratch;
+        let Scratch { made: values, slots, .. } = &mut *self.scratch;
         let start = values.len();
         let made = write(values);
         if made && let Some(slot) = slots.get_mut(field.index()) {
@@ -204,6 +200,7 @@ impl<'a> Collected<'a> {
     }
 
     /// Reads one attribute of a dialect; to be called after [`Collected::check_own`].
+    #[inline(always)]
     pub(super) fn read(&mut self, meaning: &'static KeyMeaning, entry: Entry<'a>) {
         let (rank, value) = (meaning.rank, entry.value);
         if meaning.is_common && !self.spoken.meets(meaning.speakers) {
@@ -218,6 +215,15 @@ impl<'a> Collected<'a> {
                     self.session = rank;
                 }
             }
+            _ => self.read_closer(meaning, entry),
+        }
+    }
+
+    /// Reads an attribute that is more than the value of a field.
+    fn read_closer(&mut self, meaning: &'static KeyMeaning, entry: Entry<'a>) {
+        let (rank, value) = (meaning.rank, entry.value);
+        match meaning.action {
+            RuleAction::Own(_) | RuleAction::Total | RuleAction::Sign | RuleAction::To(_) => {}
             RuleAction::Quoted(field) => self.quoted(field, rank, value),
             RuleAction::Millis(field) => self.millis(field, rank, value),
             RuleAction::Words(field, words) => {
@@ -264,17 +270,18 @@ impl<'a> Collected<'a> {
     /// The attribute that ranks first among those deferred that say this; of one dialect, or of any.
     pub(super) fn deferred(
         &self,
-        action: RuleAction,
+        is_it: impl Fn(RuleAction) -> bool,
         dialect: Option<usize>,
     ) -> Option<Deferred<'a>> {
         let is_of = |known: &KeyMeaning| dialect.is_none_or(|dialect| known.speakers.has(dialect));
         let mut all = self.deferred.iter();
-        all.find(|known| known.meaning.action == action && is_of(known.meaning)).copied()
+        all.find(|known| is_it(known.meaning.action) && is_of(known.meaning)).copied()
     }
 
     /// The media type of a part.
     pub(super) fn media_type(&self, part: SpanPart, dialect: usize) -> Option<&'a [u8]> {
-        text(self.deferred(RuleAction::MediaType(part), Some(dialect))?.value)
+        let is_it = |action| matches!(action, RuleAction::MediaType(of) if of == part);
+        text(self.deferred(is_it, Some(dialect))?.value)
     }
 
     fn list(&mut self, index: usize, entry: Entry<'a>) {
@@ -311,7 +318,7 @@ impl<'a> Collected<'a> {
             return false;
         }
         let field = field.within(self.conventions);
-        let Scratch { made: values, slots, .. } = &mut self.scratch;
+        let Scratch { made: values, slots, .. } = &mut *self.scratch;
         let start = values.len();
         let made = write(values);
         if made && let Some(slot) = slots.get_mut(field.index()) {
@@ -491,9 +498,7 @@ impl<'a> Collected<'a> {
 
     /// Notes that the attribute with this rank is wholly said by fields.
     pub(super) fn mark_mapped(&mut self, rank: u16) {
-        if let Some(word) = self.mapped.get_mut(usize::from(rank / 64)) {
-            *word |= 1 << (rank % 64);
-        }
+        self.scratch.mapped.note(rank);
     }
 
     /// The fields to add, as bits.
@@ -513,12 +518,9 @@ impl<'a> Collected<'a> {
     }
 
     fn note_seen(&mut self, rank: u16) {
-        let Some(word) = self.seen.get_mut(usize::from(rank / 64)) else { return };
-        let bit = 1 << (rank % 64);
-        if *word & bit != 0 {
+        if self.scratch.read.note(rank) {
             self.repeated.push(rank);
         }
-        *word |= bit;
     }
 
     /// Whether a field's value was made of the attribute with this rank.
@@ -586,10 +588,7 @@ impl<'a> Collected<'a> {
             }
             RuleAction::Prompts => has(GenAiField::InputMessages),
             RuleAction::Total => has(GenAiField::InputTokens) && has(GenAiField::OutputTokens),
-            _ => {
-                let word = self.mapped.get(usize::from(meaning.rank / 64)).copied().unwrap_or(0);
-                word & (1 << (meaning.rank % 64)) != 0
-            }
+            _ => self.scratch.mapped.has(meaning.rank),
         }
     }
 }

@@ -10,16 +10,24 @@ use crate::genai::json_value::Json;
 /// the same.
 #[inline]
 pub(super) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
-    let text = matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb));
     match shape {
         FieldType::Text | FieldType::Any => false,
+        FieldType::Int => matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb | 0xca | 0xcb)),
+        _ => has_other_type(shape, value),
+    }
+}
+
+/// The same for the shapes that take a closer look.
+fn has_other_type(shape: FieldType, value: &[u8]) -> bool {
+    let text = matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb));
+    match shape {
         FieldType::Operation => values::is_other_operation(value),
         FieldType::Provider => values::is_other_provider(value),
         FieldType::Reasons => text || values::has_other_reason(value),
         FieldType::Double | FieldType::Bool | FieldType::Texts => text,
-        FieldType::Int => text || matches!(value.first(), Some(0xca | 0xcb)),
         FieldType::Messages => text && foreign_messages::may_be_foreign(text_bytes(value)),
         FieldType::Tools => text && tool_definitions::may_be_foreign(text_bytes(value)),
+        FieldType::Text | FieldType::Any | FieldType::Int => false,
     }
 }
 
@@ -78,6 +86,15 @@ fn any(token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 fn text(field: GenAiField, token: Token<'_>, out: &mut Vec<u8>) -> bool {
+    // What most are.
+    let known = match (field, token) {
+        (GenAiField::ProviderName, Token::Str(name)) => values::current_provider(name),
+        (GenAiField::OperationName, Token::Str(name)) => values::current_operation(name),
+        _ => None,
+    };
+    if let Some(known) = known {
+        return written(out, known);
+    }
     let text = match token {
         Token::Str(text) => std::str::from_utf8(text).unwrap_or_default(),
         Token::Uint(number) => return written(out, &number.to_string()),

@@ -3,6 +3,8 @@
 //! Names and types are those of the OpenTelemetry semantic conventions 1.41, registry `gen_ai`,
 //! `openai`, `server` and `user`; where semantic-conventions-genai 0.1.0 has another name, that too.
 
+use crate::codec::msgpack;
+
 /// The type that the conventions give an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldType {
@@ -58,28 +60,33 @@ impl Conventions {
     }
 }
 
-/// How long a name is as msgpack text.
-const fn encoded_length(name: &str) -> usize {
-    if name.len() < 32 { name.len() + 1 } else { name.len() + 2 }
+/// A name as msgpack text, in a block that can be copied at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EncodedName {
+    block: [u8; Self::MOST],
+    length: usize,
 }
 
-/// A name as msgpack text.
-#[expect(clippy::indexing_slicing, reason = "the compiler runs it, and sees a wrong index")]
-#[expect(clippy::cast_possible_truncation, reason = "names are shorter than 256 bytes")]
-const fn encoded<const N: usize>(name: &str) -> [u8; N] {
-    let name = name.as_bytes();
-    assert!(name.len() < 256, "a name is too long");
-    let mut out = [0; N];
-    let mut at = N - name.len();
-    (out[0], out[at - 1]) = (0xd9, name.len() as u8);
-    if at == 1 {
-        out[0] |= 0xa0;
+impl EncodedName {
+    /// The longest encoded name.
+    const MOST: usize = 48;
+
+    /// The name as text.
+    pub(super) fn new(name: &str) -> Self {
+        let mut text = Vec::with_capacity(Self::MOST);
+        msgpack::str(&mut text, name);
+        let mut block = [0; Self::MOST];
+        block.iter_mut().zip(&text).for_each(|(to, from)| *to = *from);
+        Self { block, length: text.len().min(Self::MOST) }
     }
-    while at < N {
-        out[at] = name[at + name.len() - N];
-        at += 1;
+
+    /// Appends the name.
+    #[inline]
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let end = out.len().saturating_add(self.length);
+        out.extend_from_slice(&self.block);
+        out.truncate(end);
     }
-    out
 }
 
 macro_rules! fields {
@@ -104,20 +111,6 @@ macro_rules! fields {
                 match (conventions, self) {
                     $($((Conventions::GenAi0_1, Self::$field) => $later,)?)*
                     _ => self.name(),
-                }
-            }
-
-            /// The encoded text of the attribute's name in a release of the conventions.
-            pub const fn encoded_name(self, conventions: Conventions) -> &'static [u8] {
-                match (conventions, self) {
-                    $($((Conventions::GenAi0_1, Self::$field) => {
-                        const KEY: [u8; encoded_length($later)] = encoded($later);
-                        &KEY
-                    })?)*
-                    $((_, Self::$field) => {
-                        const KEY: [u8; encoded_length($name)] = encoded($name);
-                        &KEY
-                    })*
                 }
             }
 
@@ -260,9 +253,10 @@ mod tests {
             .iter()
             .flat_map(|field| [Conventions::V1_41, Conventions::GenAi0_1].map(|it| (*field, it)))
         {
-            let mut name = Vec::new();
-            crate::codec::msgpack::str(&mut name, field.name_in(conventions));
-            assert_eq!(field.encoded_name(conventions), name, "{}", field.name());
+            let (mut name, mut written) = (Vec::new(), vec![7]);
+            msgpack::str(&mut name, field.name_in(conventions));
+            EncodedName::new(field.name_in(conventions)).write(&mut written);
+            assert_eq!(written[1..], name, "{}", field.name());
         }
     }
 }

@@ -1,6 +1,9 @@
 //! JSON mapping: what JSON objects inside attributes say.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::convert::text_list;
 use super::field::{FieldType, GenAiField};
@@ -124,6 +127,9 @@ pub(super) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
     true
 }
 
+/// Finds the member that says what a response is.
+static OBJECT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"object\""));
+
 /// What a whole response of an `OpenAI` API says beyond its content.
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct ProviderResponse<'a> {
@@ -140,7 +146,7 @@ pub(super) struct ProviderResponse<'a> {
 impl<'a> ProviderResponse<'a> {
     /// Reads a response; `None` for JSON of another meaning.
     pub(super) fn read(text: &'a [u8]) -> Option<Self> {
-        if text.len() > MAX_JSON || memchr::memmem::find(text, b"\"object\"").is_none() {
+        if text.len() > MAX_JSON || OBJECT.find(text).is_none() {
             return None;
         }
         let read: Self = serde_json::from_slice(text).ok()?;

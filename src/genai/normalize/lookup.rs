@@ -45,8 +45,8 @@ fn is_same(known: &[u8], key: &[u8]) -> bool {
     if known.len() != key.len() || ends(known) != ends(key) {
         return false;
     }
-    let (mut known, mut key) = (known, key);
-    // What is left of the last eight is in the ends.
+    // The first eight are in the ends, and so is what is left of the last eight.
+    let (Some(mut known), Some(mut key)) = (known.get(8..), key.get(8..)) else { return true };
     while let (Some((one, known_rest)), Some((other, rest))) =
         (known.split_first_chunk::<8>(), key.split_first_chunk::<8>())
     {
@@ -101,17 +101,32 @@ impl KeyLookup {
     }
 
     /// What `key` means.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, key: &[u8]) -> Option<&'static KeyMeaning> {
-        let mut slot = first_slot(key);
+        let slot = first_slot(key);
+        // Nearly all keys that there are have the first slot that they may have.
+        match self.at(slot) {
+            Some(known) if is_same(known.key.as_bytes(), key) => Some(known),
+            Some(_) => self.find_from(slot.saturating_add(1), key),
+            None => self.find_list(key),
+        }
+    }
+
+    /// The key in a slot, if there is one.
+    #[inline(always)]
+    fn at(&self, slot: usize) -> Option<&'static KeyMeaning> {
+        let found = self.slots.get(slot % SLOTS).copied().unwrap_or(0);
+        self.keys.get(usize::from(found).checked_sub(1)?)
+    }
+
+    /// What `key` means, from a slot on.
+    #[inline(never)]
+    fn find_from(&self, mut slot: usize, key: &[u8]) -> Option<&'static KeyMeaning> {
         loop {
-            let found = self.slots.get(slot % SLOTS).copied().unwrap_or(0);
-            if found == 0 {
-                return self.find_list(key);
-            }
-            match usize::from(found).checked_sub(1).and_then(|index| self.keys.get(index)) {
+            match self.at(slot) {
                 Some(known) if is_same(known.key.as_bytes(), key) => return Some(known),
-                _ => slot += 1,
+                Some(_) => slot += 1,
+                None => return self.find_list(key),
             }
         }
     }

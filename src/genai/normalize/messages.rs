@@ -36,6 +36,27 @@ pub fn single<'a>(role: &'a str, content: impl Into<Cow<'a, str>>) -> Json<'a> {
     Json::Object(Members::from([("role", role.into()), ("parts", parts)]))
 }
 
+/// The message of one text, as it is written.
+#[derive(serde::Serialize)]
+struct SingleMessage<'a> {
+    role: &'a str,
+    parts: [SinglePart<'a>; 1],
+}
+
+/// Its one part.
+#[derive(serde::Serialize)]
+struct SinglePart<'a> {
+    r#type: &'static str,
+    content: &'a str,
+}
+
+/// The JSON text of a list of one message of one text.
+#[must_use]
+pub fn list_of_single(role: &str, content: &str) -> Option<String> {
+    let message = SingleMessage { role, parts: [SinglePart { r#type: "text", content }] };
+    serde_json::to_string(&[message]).ok()
+}
+
 /// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
 #[must_use]
 pub fn of_open_inference(tree: KeyTree<'_>, role: &str) -> Option<String> {
@@ -275,11 +296,11 @@ pub fn of_text<'a>(text: &'a str, role: &'a str) -> Option<(String, Remainder<'a
         b'{' | b'[' => return of_value(parsed(text)?, role),
         b'"' => {
             let inner: String = serde_json::from_str(text).ok()?;
-            single(role, inner)
+            list_of_single(role, &inner)
         }
-        _ => single(role, text),
+        _ => list_of_single(role, text),
     };
-    Some((rendered(vec![whole])?, Remainder::Nothing))
+    Some((whole?, Remainder::Nothing))
 }
 
 /// What of a text no message says.
@@ -437,6 +458,14 @@ mod tests {
         let read: Value = serde_json::from_str(&text.unwrap()).unwrap();
         let expected: Value = serde_json::from_str(expected).unwrap();
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_single_message_is_written_as_its_value() {
+        for content in ["", "hi", "a \"b\"\n\u{1}\u{e9}"] {
+            let value = rendered(vec![single("user", content)]);
+            assert_eq!(list_of_single("user", content), value);
+        }
     }
 
     #[test]

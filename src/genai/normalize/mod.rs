@@ -44,8 +44,9 @@ use scratch::Scratch;
 use seen::{DialectAttribute, OwnAttribute};
 
 use super::dialect::RuleAction;
-use super::dialects::DialectSet;
 use super::dialects::added::AddedDialects;
+use super::dialects::merge::KeyMeaning;
+use super::dialects::{DialectSet, ValueSign};
 use super::unknown::UnknownNames;
 use crate::codec::msgpack::{Entry, MapView, int_of, text_of};
 
@@ -56,7 +57,8 @@ pub(super) struct Normalizer {
     pub(super) added: AddedDialects,
     keep_originals: bool,
     conventions: Conventions,
-    scratch: Option<Scratch>,
+    value_signs: Vec<ValueSign>,
+    scratch: Option<Box<Scratch>>,
     unknown: UnknownNames,
 }
 
@@ -78,6 +80,7 @@ impl Normalizer {
             added,
             keep_originals,
             conventions,
+            value_signs: ValueSign::all(added.dialects()),
             scratch: None,
             unknown: UnknownNames::default(),
         }
@@ -89,7 +92,7 @@ impl Normalizer {
     }
 
     /// Looks at the next attribute of a map.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look_at<'a>(&self, entry: Entry<'a>, seen: &mut SeenAttributes<'a>) {
         let Some(meaning) = self.lookup.find(entry.key) else {
             seen.unnamed.push(entry.key);
@@ -104,13 +107,17 @@ impl Normalizer {
             seen.own.push(OwnAttribute { field, value, raw });
             return;
         }
-        if meaning.shows_by_value
-            && let Some(text) = text_of(value)
-        {
-            let shown = DialectSet::shown_by(meaning.key, text.as_bytes(), self.added.dialects());
-            detection.dialects = detection.dialects.and(shown);
+        if meaning.shows_by_value {
+            detection.dialects = detection.dialects.and(self.shown_by(meaning, value));
         }
         seen.dialect.push(DialectAttribute { meaning, entry });
+    }
+
+    /// The dialects that the value of a key shows.
+    #[inline(never)]
+    fn shown_by(&self, meaning: &KeyMeaning, value: &[u8]) -> DialectSet {
+        let Some(text) = text_of(value) else { return DialectSet::NONE };
+        DialectSet::shown_by(meaning.key, text.as_bytes(), &self.value_signs)
     }
 
     /// The field whose current name this is.
@@ -180,7 +187,9 @@ impl Normalizer {
             self.look_again(attributes, seen);
             seen.detection.dialects = spoken;
         }
-        let scratch = self.scratch.take().unwrap_or_default();
+        let scratch = self.scratch.take();
+        let scratch =
+            scratch.unwrap_or_else(|| Box::new(Scratch::new(self.conventions, self.added)));
         let mut collected = Collected::new(seen, self.added, self.conventions, scratch);
         collected.check_own(seen.detection.wrong_type);
         seen.dialect.iter().for_each(|known| collected.read(known.meaning, known.entry));

@@ -13,7 +13,7 @@ impl Collected<'_> {
     pub(super) fn resolve_parameters(&mut self) {
         for at in 0..self.deferred.len() {
             let Some(known) = self.deferred.get(at).copied() else { continue };
-            if known.meaning.action == RuleAction::Parameters {
+            if matches!(known.meaning.action, RuleAction::Parameters) {
                 self.parameters(known.meaning.rank, known.value);
             }
         }

@@ -7,7 +7,7 @@ use super::json::ProviderResponse;
 use super::message_events::EventValues;
 use super::scratch::Deferred;
 use super::{address, messages, parts, tool_parts, values};
-use crate::codec::msgpack::{self, elements, int_of, text_of};
+use crate::codec::msgpack::{self, Reader, elements, int_of, text_of};
 use crate::genai::dialect::{
     AnswerPart, Dialect, KindName, ListForm, PartForm, PartMeaning, RuleAction,
 };
@@ -69,6 +69,7 @@ impl<'a> Collected<'a> {
             let inferred = std::mem::take(&mut self.inferred);
             self.make(GenAiField::Inferred, LAST, |out| text_list(out, &inferred));
         }
+        self.scratch.pad();
     }
 
     /// Takes what events say and nothing else does.
@@ -86,16 +87,21 @@ impl<'a> Collected<'a> {
     }
 
     /// The deferred attribute at an index, if it names the span's kind, and the name.
-    fn kind_at(&self, at: usize) -> Option<(Deferred<'a>, &'a str)> {
+    fn kind_at(&self, at: usize) -> Option<(Deferred<'a>, &'a [u8])> {
         let is_kind = |known: &&Deferred<'a>| {
             matches!(known.meaning.action, RuleAction::Kind | RuleAction::Event)
         };
         let kind = self.deferred.get(at).filter(is_kind)?;
-        let said = text_of(kind.value)?;
-        let said = address::member(said.as_bytes(), "type").unwrap_or(said);
+        let said = Reader::new(kind.value).str().ok()?;
+        let mut said = address::member(said, "type").map_or(said, str::as_bytes);
         // Of JSON text the quotation marks.
-        let is_quoted = said.starts_with('"') || said.ends_with('"');
-        Some((*kind, if is_quoted { said.trim_matches('"') } else { said }))
+        while let Some(inner) = said.strip_prefix(b"\"") {
+            said = inner;
+        }
+        while let Some(inner) = said.strip_suffix(b"\"") {
+            said = inner;
+        }
+        Some((*kind, said))
     }
 
     fn resolve_operation(&mut self, at: usize) {
@@ -103,7 +109,8 @@ impl<'a> Collected<'a> {
         // Of one dialect the first attribute that names the kind counts.
         let before = self.named_by;
         let named = kind_names(self.dialects(), kind.meaning.key)
-            .filter(|(index, known)| !before.has(*index) && known.name.eq_ignore_ascii_case(said));
+            .filter(|(_, known)| known.name.as_bytes().eq_ignore_ascii_case(said))
+            .filter(|(index, _)| !before.has(*index));
         let (mut operation, mut may_embed) = (None, false);
         for (index, known) in named {
             self.named_by = self.named_by.and(DialectSet::of(index));
@@ -136,7 +143,8 @@ impl<'a> Collected<'a> {
 
     /// Whether an attribute names the span's kind.
     fn has_kind(&self) -> bool {
-        self.names_kind && self.deferred(RuleAction::Kind, None).is_some()
+        self.names_kind
+            && self.deferred(|action| matches!(action, RuleAction::Kind), None).is_some()
     }
 
     /// Drops the token counts of spans that sum up the model calls beneath them.
@@ -151,7 +159,7 @@ impl<'a> Collected<'a> {
     /// Adds the tokens of reasoning to output tokens that do not include them.
     fn resolve_reasoning(&mut self) {
         let is_own = self.own & GenAiField::OutputTokens.bit() != 0;
-        if is_own || !self.dialects().any(|(_, dialect)| dialect.excludes_reasoning) {
+        if is_own || !self.spoken.meets(self.scratch.excluding_reasoning) {
             return;
         }
         let number = |field| self.final_value(field).and_then(int_of);
@@ -174,11 +182,14 @@ impl<'a> Collected<'a> {
         }
         let there = self.own | self.found;
         let has = |field: GenAiField| there & field.bit() != 0;
-        if self.dialects().any(|(_, dialect)| dialect.tool_sign.is_some_and(has)) {
-            self.infer(GenAiField::OperationName, "execute_tool");
-            return;
+        let mut serves = false;
+        if self.spoken.meets(self.scratch.showing_calls) {
+            if self.dialects().any(|(_, dialect)| dialect.tool_sign.is_some_and(has)) {
+                self.infer(GenAiField::OperationName, "execute_tool");
+                return;
+            }
+            serves = self.dialects().any(|(_, dialect)| dialect.serves_models);
         }
-        let serves = self.dialects().any(|(_, dialect)| dialect.serves_models);
         let names_model = there & GenAiField::MODELS != 0 || serves;
         if !names_model || there & GenAiField::TOKENS == 0 {
             return;
@@ -200,7 +211,11 @@ impl<'a> Collected<'a> {
     /// Puts the parts of the answer together as one message.
     fn resolve_answer(&mut self) {
         let all = [AnswerPart::Reasoning, AnswerPart::Text, AnswerPart::ToolCalls];
-        let known = all.map(|part| (part, self.deferred(RuleAction::Answer(part), None)));
+        let deferred = |part| {
+            let is_it = |action| matches!(action, RuleAction::Answer(of) if of == part);
+            self.deferred(is_it, None)
+        };
+        let known = all.map(|part| (part, deferred(part)));
         if known.iter().all(|(_, known)| known.is_none())
             || !self.wants(GenAiField::OutputMessages, LAST)
         {
@@ -251,7 +266,9 @@ impl<'a> Collected<'a> {
     }
 
     fn resolve_model(&mut self) {
-        let Some(model) = self.deferred(RuleAction::Model, None) else { return };
+        let Some(model) = self.deferred(|action| matches!(action, RuleAction::Model), None) else {
+            return;
+        };
         if self.operation != Some("embeddings") {
             self.offer(GenAiField::ResponseModel, model.meaning.rank, model.value);
         }
@@ -259,9 +276,9 @@ impl<'a> Collected<'a> {
     }
 
     fn resolve_address(&mut self) {
-        let base = self.deferred(RuleAction::ApiBase, None);
+        let base = self.deferred(|action| matches!(action, RuleAction::ApiBase), None);
         let base = base.and_then(|base| text_of(base.value));
-        let around = self.deferred(RuleAction::ApiBaseWithin, None);
+        let around = self.deferred(|action| matches!(action, RuleAction::ApiBaseWithin), None);
         let around = around.and_then(|around| text(around.value));
         let url = base.or_else(|| around.and_then(|json| address::member(json, "api_base")));
         let Some((host, port)) = url.and_then(address::host_and_port) else { return };
@@ -276,13 +293,14 @@ impl<'a> Collected<'a> {
     fn resolve_parts(&mut self, at: usize) {
         let Some((kind, said)) = self.kind_at(at) else { return };
         let named = kind_names(self.dialects(), kind.meaning.key);
-        for (dialect, known) in named.filter(|(_, known)| known.name == said) {
+        for (dialect, known) in named.filter(|(_, known)| known.name.as_bytes() == said) {
             known.parts.iter().for_each(|part| self.resolve_part(*part, dialect));
         }
     }
 
     fn resolve_part(&mut self, meaning: PartMeaning, dialect: usize) {
-        let part = self.deferred(RuleAction::Part(meaning.part), Some(dialect));
+        let is_it = |action| matches!(action, RuleAction::Part(of) if of == meaning.part);
+        let part = self.deferred(is_it, Some(dialect));
         let Some(Deferred { meaning: key, value }) = part else { return };
         match meaning.form {
             PartForm::First(field) => {
@@ -318,7 +336,7 @@ impl<'a> Collected<'a> {
             return false;
         }
         let Some(text) = text_of(value).filter(|text| !text.is_empty()) else { return false };
-        let message = parts::rendered(vec![messages::single(role, text)]);
+        let message = messages::list_of_single(role, text);
         self.offer_text(field, LAST, message.as_deref());
         true
     }

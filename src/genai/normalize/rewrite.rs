@@ -83,9 +83,7 @@ pub(super) fn extend(attributes: &[u8], collected: &Collected<'_>, out: &mut Vec
 
 /// Appends the pairs that were found.
 fn add(collected: &Collected<'_>, out: &mut Vec<u8>) {
-    let additions = collected.additions();
-    for field in GenAiField::of_bits(additions) {
-        out.extend_from_slice(field.encoded_name(collected.conventions));
-        out.extend_from_slice(collected.value(field));
+    for field in GenAiField::of_bits(collected.additions()) {
+        collected.scratch.write(field, out);
     }
 }

@@ -1,7 +1,42 @@
 //! Scratch space: what mapping a span needs besides its attributes, in memory that is used again.
 
-use super::field::GenAiField;
-use crate::genai::dialects::merge::KeyMeaning;
+use super::field::{Conventions, EncodedName, GenAiField};
+use crate::codec::ShortText;
+use crate::genai::dialect::Dialect;
+use crate::genai::dialects::DialectSet;
+use crate::genai::dialects::added::AddedDialects;
+use crate::genai::dialects::merge::{KeyMeaning, RULE_COUNT};
+
+/// Words of bits for every rank.
+const RANK_WORDS: usize = (RULE_COUNT + AddedDialects::MAX_KEYS) / 64 + 1;
+
+/// What is known of attributes of dialects, as bits by rank.
+pub(super) struct RankBits(Box<[u64]>);
+
+impl RankBits {
+    fn none() -> Self {
+        Self(Box::new([0; RANK_WORDS]))
+    }
+
+    fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
+    /// Notes a rank, and says whether it was noted before.
+    pub(super) fn note(&mut self, rank: u16) -> bool {
+        let Some(word) = self.0.get_mut(usize::from(rank / 64)) else { return false };
+        let bit = 1 << (rank % 64);
+        let known = *word & bit != 0;
+        *word |= bit;
+        known
+    }
+
+    /// Whether a rank was noted.
+    pub(super) fn has(&self, rank: u16) -> bool {
+        let word = self.0.get(usize::from(rank / 64)).copied().unwrap_or(0);
+        word & (1 << (rank % 64)) != 0
+    }
+}
 
 /// A field's value: its rank and where it is among the values made.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,12 +56,60 @@ pub(super) struct Scratch {
     pub(super) compared: Vec<u8>,
     /// What is cut out of the attributes.
     pub(super) cuts: Vec<Cut>,
+    /// Which attributes are wholly said by fields now.
+    pub(super) mapped: RankBits,
+    /// Which attributes that are fields were read.
+    pub(super) read: RankBits,
+    /// The fields' names, in their order.
+    names: Box<[EncodedName]>,
+    /// The dialects whose output tokens are those beside the model's reasoning.
+    pub(super) excluding_reasoning: DialectSet,
+    /// The dialects that show of what kind a call is that does not say it.
+    pub(super) showing_calls: DialectSet,
 }
 
-impl Default for Scratch {
-    fn default() -> Self {
-        let slots = Box::new([Slot::default(); GenAiField::COUNT]);
-        Self { made: Vec::new(), slots, compared: Vec::new(), cuts: Vec::new() }
+impl Scratch {
+    /// Memory for a release of the conventions and these dialects beside the built-in ones.
+    pub(super) fn new(conventions: Conventions, added: AddedDialects) -> Self {
+        let names =
+            GenAiField::ALL.iter().map(|field| EncodedName::new(field.name_in(conventions)));
+        let with = |has: fn(&Dialect) -> bool| DialectSet::with(added.dialects(), has);
+        Self {
+            made: Vec::new(),
+            slots: Box::new([Slot::default(); GenAiField::COUNT]),
+            compared: Vec::new(),
+            cuts: Vec::new(),
+            mapped: RankBits::none(),
+            read: RankBits::none(),
+            names: names.collect(),
+            excluding_reasoning: with(|dialect| dialect.excludes_reasoning),
+            showing_calls: with(|dialect| dialect.tool_sign.is_some() || dialect.serves_models),
+        }
+    }
+
+    /// Forgets the span.
+    pub(super) fn clear(&mut self) {
+        self.made.clear();
+        self.mapped.clear();
+        self.read.clear();
+    }
+
+    /// Makes room behind the values, so that each is followed by as much as is copied at once.
+    pub(super) fn pad(&mut self) {
+        self.made.extend_from_slice(&[0; 32]);
+    }
+
+    /// Appends the field's name and the value made for it.
+    #[inline]
+    pub(super) fn write(&self, field: GenAiField, out: &mut Vec<u8>) {
+        if let Some(name) = self.names.get(field.index()) {
+            name.write(out);
+        }
+        let Some(slot) = self.slots.get(field.index()) else { return };
+        let from = self.made.get(slot.start..).unwrap_or_default();
+        if let Some((value, _)) = ShortText::new(from, slot.end.saturating_sub(slot.start)) {
+            value.write(out);
+        }
     }
 }
 

@@ -44,7 +44,7 @@ const PROVIDERS: &[(&str, &str)] = &[
 ];
 
 /// The values of `gen_ai.provider.name` that the conventions have.
-const fn current_provider(name: &[u8]) -> Option<&'static str> {
+pub(super) const fn current_provider(name: &[u8]) -> Option<&'static str> {
     Some(match name {
         b"openai" => "openai",
         b"anthropic" => "anthropic",
@@ -91,16 +91,26 @@ pub fn provider(name: &str) -> &str {
     if name.len() > LONGEST || current_provider(name.as_bytes()).is_some() {
         return name;
     }
-    let plain = name.to_ascii_lowercase().replace('-', "_");
-    let known = |plain: &str| {
-        let listed = PROVIDERS.iter().find(|(known, _)| *known == plain);
-        listed.map(|(_, current)| *current).or_else(|| current_provider(plain.as_bytes()))
+    let known = |plain: &[u8]| {
+        let listed = PROVIDERS.iter().find(|(known, _)| known.as_bytes() == plain);
+        listed.map(|(_, current)| *current).or_else(|| current_provider(plain))
     };
+    let mut room = [0; LONGEST];
+    let plain = plain(name, &mut room);
     let of_api = || {
-        let (before, _) = plain.rsplit_once('.').filter(|(_, api)| APIS.contains(api))?;
-        known(before)
+        let dot = plain.iter().rposition(|byte| *byte == b'.')?;
+        let (before, api) = (plain.get(..dot)?, plain.get(dot.saturating_add(1)..)?);
+        APIS.iter().any(|known| known.as_bytes() == api).then(|| known(before))?
     };
-    known(&plain).or_else(of_api).unwrap_or(name)
+    known(plain).or_else(of_api).unwrap_or(name)
+}
+
+/// A word of at most [`LONGEST`] bytes in lower case and with `_` for `-`.
+fn plain<'r>(word: &str, room: &'r mut [u8; LONGEST]) -> &'r [u8] {
+    for (plain, byte) in room.iter_mut().zip(word.bytes()) {
+        *plain = if byte == b'-' { b'_' } else { byte.to_ascii_lowercase() };
+    }
+    room.get(..word.len()).unwrap_or_default()
 }
 
 /// The bytes of a short encoded text; nothing but its first byte is looked at.
@@ -159,7 +169,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("agent_call", "invoke_agent"),
 ];
 
-/// The operations that [`is_current_operation`] knows.
+/// The operations that the conventions have, and those of ours that stay.
 pub const CURRENT_OPERATIONS: [&str; 11] = [
     "chat",
     "text_completion",
@@ -174,22 +184,27 @@ pub const CURRENT_OPERATIONS: [&str; 11] = [
     "rerank",
 ];
 
-/// Whether the conventions have an operation of this name, or one of ours that stays.
+/// The operation of this name, if the conventions have it or it is one of ours that stays.
+pub(super) const fn current_operation(name: &[u8]) -> Option<&'static str> {
+    Some(match name {
+        b"chat" => "chat",
+        b"text_completion" => "text_completion",
+        b"generate_content" => "generate_content",
+        b"embeddings" => "embeddings",
+        b"retrieval" => "retrieval",
+        b"create_agent" => "create_agent",
+        b"invoke_agent" => "invoke_agent",
+        b"invoke_workflow" => "invoke_workflow",
+        b"execute_tool" => "execute_tool",
+        b"execute_task" => "execute_task",
+        b"rerank" => "rerank",
+        _ => return None,
+    })
+}
+
+/// Whether [`current_operation`] knows a name.
 const fn is_current_operation(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"chat"
-            | b"text_completion"
-            | b"generate_content"
-            | b"embeddings"
-            | b"retrieval"
-            | b"create_agent"
-            | b"invoke_agent"
-            | b"invoke_workflow"
-            | b"execute_tool"
-            | b"execute_task"
-            | b"rerank"
-    )
+    current_operation(name).is_some()
 }
 
 /// The operation's name in the conventions; a name that they do not know stays as it is. `own` are
@@ -239,10 +254,12 @@ pub(super) fn finish_reason(reason: &str) -> &str {
     if reason.len() > LONGEST || CURRENT.contains(&reason) {
         return reason;
     }
-    let plain = reason.to_ascii_lowercase().replace('-', "_");
-    let plain = plain.strip_prefix("finishreason.").unwrap_or(&plain);
-    let current = CURRENT.into_iter().find(|known| *known == plain);
-    let listed = || REASONS.iter().find(|(known, _)| *known == plain).map(|(_, current)| *current);
+    let mut room = [0; LONGEST];
+    let plain = plain(reason, &mut room);
+    let plain = plain.strip_prefix(b"finishreason.").unwrap_or(plain);
+    let is_plain = |known: &str| known.as_bytes() == plain;
+    let current = CURRENT.into_iter().find(|known| is_plain(known));
+    let listed = || REASONS.iter().find(|(known, _)| is_plain(known)).map(|(_, current)| *current);
     current.or_else(listed).unwrap_or(reason)
 }
 
