@@ -345,6 +345,17 @@ impl Aggregator {
         MetadataRun::new(&self.groups, (tag, dimensions), telemetry, position, wants_origin)
     }
 
+    /// How many spans one with this trace state stands for; one of unknown weight stands for itself.
+    fn weight(&mut self, trace_state: &[u8]) -> f64 {
+        match trace_state {
+            [] => 1.0,
+            state => (self.config.weight)(state).unwrap_or_else(|| {
+                self.tally.unknown_weights += 1;
+                1.0
+            }),
+        }
+    }
+
     fn span<'a>(
         &mut self,
         tag: &[u8],
@@ -357,13 +368,7 @@ impl Aggregator {
         let (from, to) = (item.span.start_unix_nanos(), item.span.end_unix_nanos());
         let (mut call, mut sum) = (None, None);
         if visitor.fields.has_any(Attribute::Operation.bit() | Attribute::McpMethod.bit()) {
-            let weight = match item.span.trace_state() {
-                [] => 1.0,
-                state => (self.config.weight)(state).unwrap_or_else(|| {
-                    self.tally.unknown_weights += 1;
-                    1.0
-                }),
-            };
+            let weight = self.weight(item.span.trace_state());
             metadata_run.complete(&mut visitor.further);
             let (further, budgeted) = divided(&visitor.further, self.own_dimensions);
             let measured = MeasuredSpan {

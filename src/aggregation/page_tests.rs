@@ -31,6 +31,7 @@ fn watched(temporality: Temporality, histogram: HistogramForm) -> Aggregator {
         max_keys: 10,
         tokens_per_minute: 0,
         pairs: Vec::new(),
+        budgets: Vec::new(),
         max_prompts: 10,
         prompt_secret: PromptSecret([1, 2]),
         tag: None,

@@ -260,6 +260,7 @@ fn what_is_reported_otherwise_is_found() {
         max_keys: 10,
         tokens_per_minute: 0,
         pairs: Vec::new(),
+        budgets: Vec::new(),
         max_prompts: 10,
         prompt_secret: PromptSecret([1, 2]),
         tag: None,

@@ -264,18 +264,6 @@ mod tests {
         assert_eq!(read.as_object().unwrap().keys().collect::<Vec<_>>(), ["b", "a"]);
     }
 
-    proptest! {
-        /// It writes texts and numbers byte by byte as serde_json does.
-        #[test]
-        fn writes_as_serde_json(text in ".{0,40}", int: i64, large: u64, float: f64, byte: u8) {
-            let text = format!("{text}{}", char::from(byte));
-            let numbers = [Value::from(int), Value::from(large), Value::from(float)];
-            let value = serde_json::json!({ text.clone(): [text, numbers, true, false, null, {}, []] });
-            let given = value.to_string();
-            prop_assert_eq!(Json::read(&given).unwrap().to_text(), given);
-        }
-    }
-
     #[test]
     fn deep_values_end() {
         let mut deep = vec![0x91; 100_000];

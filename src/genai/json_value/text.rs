@@ -1,14 +1,12 @@
-//! JSON text <-> values. `serde_json` reads it, and writes what has to be escaped.
+//! JSON text <-> values, by `serde_json`.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display, Formatter, Write};
+use std::fmt::{self, Display, Formatter};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Json, Members};
-
-/// Room for the text of what most values are.
-const ROOM: usize = 256;
 
 /// Room for the members of most objects.
 const MEMBERS: usize = 8;
@@ -26,91 +24,43 @@ impl<'a> Json<'a> {
 
     /// The JSON text.
     pub fn to_text(&self) -> String {
-        let mut out = String::with_capacity(ROOM);
-        self.write(&mut out);
-        out
+        // Nothing in it can fail to be written.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// The JSON text of a list.
     pub fn list_text(values: &[Self]) -> String {
-        let mut out = String::with_capacity(ROOM);
-        Self::write_list(values, &mut out);
-        out
+        serde_json::to_string(values).unwrap_or_default()
     }
-
-    /// Appends the JSON text.
-    fn write(&self, out: &mut String) {
-        match self {
-            Self::Null => out.push_str("null"),
-            Self::Bool(true) => out.push_str("true"),
-            Self::Bool(false) => out.push_str("false"),
-            // A string takes whatever is written.
-            Self::Number(value) => write!(out, "{value}").unwrap_or_default(),
-            Self::Text(text) => write_text(text, out),
-            Self::List(list) => Self::write_list(list, out),
-            Self::Object(members) => members.write(out),
-        }
-    }
-
-    fn write_list(values: &[Self], out: &mut String) {
-        out.push('[');
-        for (number, value) in values.iter().enumerate() {
-            if number > 0 {
-                out.push(',');
-            }
-            value.write(out);
-        }
-        out.push(']');
-    }
-}
-
-impl Members<'_> {
-    fn write(&self, out: &mut String) {
-        out.push('{');
-        for (number, (key, value)) in self.iter().enumerate() {
-            if number > 0 {
-                out.push(',');
-            }
-            write_text(key, out);
-            out.push(':');
-            value.write(out);
-        }
-        out.push('}');
-    }
-}
-
-/// Appends a text as JSON has it. Most have nothing to escape, which is seen many bytes at once; others are left to
-/// `serde_json`.
-fn write_text(text: &str, out: &mut String) {
-    if has_escapes(text.as_bytes()) {
-        out.push_str(&serde_json::to_string(text).unwrap_or_default());
-        return;
-    }
-    out.push('"');
-    out.push_str(text);
-    out.push('"');
-}
-
-/// Whether JSON has to escape any of these bytes: control characters, quotation marks and backslashes.
-fn has_escapes(text: &[u8]) -> bool {
-    const ONES: u64 = u64::MAX / 0xff;
-    let (words, rest) = text.as_chunks::<8>();
-    let marks = words.iter().fold(0, |marks, word| {
-        let word = u64::from_le_bytes(*word);
-        // The highest bit of each byte that is zero, beside those that follow one.
-        let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
-        let quote = zeros(word ^ (ONES * u64::from(b'"')));
-        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * u64::from(b' ')) & !word;
-        marks | quote | backslash | control
-    });
-    marks & (ONES << 7) != 0 || rest.iter().any(|byte| matches!(byte, ..b' ' | b'"' | b'\\'))
 }
 
 /// JSON text.
 impl Display for Json<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.to_text())
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(value) => value.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(list) => serializer.collect_seq(list),
+            Self::Object(members) => members.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (key, value) in self.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
     }
 }
 
