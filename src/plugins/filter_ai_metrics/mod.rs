@@ -207,7 +207,7 @@ fn formats(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<ServerLogFormat
         Err(name) => {
             let known = ServerLogFormat::ALL.map(ServerLogFormat::name).join(", ");
             parser.refuse(option.name, name, &format!("allowed: off, on, {known}"));
-            None
+            Some(ServerLogFormats::default())
         }
     }
 }

@@ -10,14 +10,13 @@ const MAX_PAIRS: usize = 16;
 const ALLOWED: &str =
     "allowed: up to 16 pairs 'PRIMARY SHADOW' of different models, separated by commas";
 
-/// Pairs of names, separated by commas.
+/// Pairs of names, separated by commas: those that are right, so that what else is wrong is said too.
 pub(super) fn model_pairs(parser: &mut Parser<'_>, option: &OptionSpec) -> Read<Vec<ModelPair>> {
     let given = read::list(parser, option)?;
     let pairs: Vec<ModelPair> = given.iter().filter_map(|text| pair(text)).collect();
     if pairs.len() != given.len() || pairs.len() > MAX_PAIRS {
         let wrong = given.iter().find(|text| pair(text).is_none());
         parser.refuse(option.name, wrong.map_or("", |text| text), ALLOWED);
-        return None;
     }
     Some(pairs)
 }
@@ -31,7 +30,8 @@ fn pair(text: &str) -> Option<ModelPair> {
 
 /// Refuses to compare nothing.
 pub(super) fn check_pairs(parser: &mut Parser<'_>, mode: CheckMode, pairs: &[ModelPair]) {
-    if mode != CheckMode::Off && pairs.is_empty() {
+    let are_wrong = parser.text("compare").is_some_and(|text| !text.trim().is_empty());
+    if mode != CheckMode::Off && pairs.is_empty() && !are_wrong {
         parser.refuse("find_pairs", "on", "allowed: with pairs of models in 'compare' only");
     }
 }

@@ -383,7 +383,10 @@ fn pairs_are_two_models_each() {
         let problems = of(&[("find_pairs", "on"), ("compare", wrong)]);
         let last = wrong.rsplit(", ").next().unwrap();
         assert!(problems[0].contains(&format!("option 'compare': '{last}'")), "{problems:?}");
+        assert_eq!(problems.len(), 1, "{problems:?}");
     }
+    let problems = of(&[("compare", "a"), ("server_logs", "x"), ("interval", "x")]);
+    assert_eq!(problems.len(), 3, "{problems:?}");
     let problems = of(&[("find_pairs", "on")]);
     assert!(problems.len() == 1 && problems[0].contains("'compare'"), "{problems:?}");
 }
