@@ -295,4 +295,4 @@ mod drift_tests;
 #[cfg(test)]
 mod pairs_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

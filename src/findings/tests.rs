@@ -129,17 +129,17 @@ pub(super) fn found(findings: &mut Findings) -> Vec<String> {
 }
 
 /// Numbers that look drawn.
-pub(super) struct Drawn(pub(super) u64);
+pub(crate) struct Drawn(pub(crate) u64);
 
 impl Drawn {
-    pub(super) fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    pub(super) fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.uniform().max(1e-12).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
