@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::tests::{START, aggregator, config};
+use super::tests::{START, aggregator, config, findings_of};
 use super::*;
 use crate::codec::records::testing::log_event;
-use crate::findings::{Check, CheckMode, FindingsConfig, PromptSecret};
+use crate::findings::{Check, CheckMode};
 
 /// Where an evaluation stands.
 #[derive(Debug, Clone, Copy)]
@@ -70,21 +70,8 @@ fn chunk(number: u64, form: Form) -> Vec<u8> {
 #[test]
 fn evaluations_are_seen_wherever_they_stand() {
     for form in [Form::LogEvent, Form::SpanEvent, Form::Attributes] {
-        let mut modes = [CheckMode::Off; Check::ALL.len()];
-        modes[Check::Drift as usize] = CheckMode::On;
         let mut config = config();
-        config.findings = Some(FindingsConfig {
-            modes,
-            max_keys: 100,
-            max_prompts: 100,
-            prompt_secret: PromptSecret([1, 2]),
-            tokens_per_minute: 0,
-            pairs: Vec::new(),
-            budgets: Vec::new(),
-            tag: None,
-            temporality: Temporality::Cumulative,
-            position: config.position,
-        });
+        config.findings = Some(findings_of(Check::Drift, CheckMode::On));
         let mut aggregator = aggregator(config);
         let keys = [1, 2, 3].map(|number| {
             aggregator.on_chunk(b"ai", &chunk(number, form), Tick(1), START + number);

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::tests::{Read, SECOND, START, aggregator, call, config, feed, read};
+use super::tests::{Read, SECOND, START, aggregator, call, config, feed, findings_of, read};
 use super::*;
 use crate::codec::records::testing::{SpanRecord, log_event};
-use crate::findings::{Check, CheckMode, FindingsConfig, PromptSecret};
+use crate::findings::{Check, CheckMode, FindingsConfig};
 
 /// The metrics of a page.
 fn page(aggregator: &Aggregator) -> BTreeMap<String, Vec<Read>> {
@@ -23,21 +23,8 @@ fn page(aggregator: &Aggregator) -> BTreeMap<String, Vec<Read>> {
 }
 
 fn watched(temporality: Temporality, histogram: HistogramForm) -> Aggregator {
-    let mut modes = [CheckMode::Off; Check::ALL.len()];
-    modes[Check::Usage as usize] = CheckMode::Warn;
     let config = config();
-    let findings = FindingsConfig {
-        modes,
-        max_keys: 10,
-        tokens_per_minute: 0,
-        pairs: Vec::new(),
-        budgets: Vec::new(),
-        max_prompts: 10,
-        prompt_secret: PromptSecret([1, 2]),
-        tag: None,
-        temporality,
-        position: config.position,
-    };
+    let findings = FindingsConfig { temporality, ..findings_of(Check::Usage, CheckMode::Warn) };
     let server_logs = ServerLogFormats::of_names(&["on".to_owned()]).unwrap();
     let mut aggregator = aggregator(MetricsConfig {
         temporality,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::tests::{
-    COUNT, DURATION, Read, SECOND, START, USAGE, aggregator, call, collect, config,
+    COUNT, DURATION, Read, SECOND, START, USAGE, aggregator, call, collect, config, findings_of,
 };
 use super::*;
 use crate::codec::msgpack::text_of;
@@ -14,7 +14,7 @@ use crate::codec::records::metric_writer::{
 };
 use crate::codec::records::testing::{SpanRecord, chunk};
 use crate::codec::records::{Events, MetricView};
-use crate::findings::{Check, CheckMode, FindingsConfig, PromptSecret};
+use crate::findings::{Check, CheckMode};
 
 const COMPARED: &str = "fluentbit.ai.compared";
 const BESIDE: &str = "fluentbit.gen_ai.client.token.usage";
@@ -252,21 +252,8 @@ fn a_service_that_stops_to_report_is_measured_anew() {
 /// which the sides are a tenth apart is a finding of the service and metric, with both amounts; until then there is none.
 #[test]
 fn what_is_reported_otherwise_is_found() {
-    let mut modes = [CheckMode::Off; Check::ALL.len()];
-    modes[Check::Usage as usize] = CheckMode::Warn;
     let config = MetricsConfig { temporality: Temporality::Cumulative, ..config() };
-    let findings = FindingsConfig {
-        modes,
-        max_keys: 10,
-        tokens_per_minute: 0,
-        pairs: Vec::new(),
-        budgets: Vec::new(),
-        max_prompts: 10,
-        prompt_secret: PromptSecret([1, 2]),
-        tag: None,
-        temporality: Temporality::Cumulative,
-        position: config.position,
-    };
+    let findings = findings_of(Check::Usage, CheckMode::Warn);
     let mut aggregator = aggregator(MetricsConfig { findings: Some(findings), ..config });
     let (mut tokens, mut found) = (0.0, Vec::new());
     for minute in 1..=5 * 60 {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::tests::{SECOND, START, aggregator, call, collect, config, feed};
+use super::tests::{SECOND, START, aggregator, call, collect, config, feed, findings_of};
 use super::*;
 use crate::codec::records::testing::{SpanRecord, log_event};
-use crate::findings::{BudgetConfig, BudgetUnit, Check, CheckMode, PromptSecret};
+use crate::findings::{BudgetConfig, BudgetUnit, Check, CheckMode, FindingsConfig};
 
 const USED: &str = "fluentbit.ai.budget.used";
 
@@ -25,24 +25,14 @@ fn budget(name: &str, key: Option<&str>, unit: BudgetUnit, amount: f64) -> Budge
 
 /// Tokens by user, dollars by service, and all calls, of which there are 10^6, one, and 10^6.
 fn watching() -> Aggregator {
-    let mut modes = [CheckMode::Off; Check::ALL.len()];
-    modes[Check::Budgets as usize] = CheckMode::Warn;
     let mut config = config();
     config.findings = Some(FindingsConfig {
-        modes,
-        max_keys: 100,
-        tokens_per_minute: 0,
-        pairs: Vec::new(),
-        max_prompts: 100,
-        prompt_secret: PromptSecret([1, 2]),
         budgets: vec![
             budget("users", Some("user.id"), BudgetUnit::Tokens, 1e6),
             budget("services", Some("service.name"), BudgetUnit::Usd, 1.0),
             budget("all", None, BudgetUnit::Calls, 1e6),
         ],
-        tag: None,
-        temporality: Temporality::Cumulative,
-        position: config.position,
+        ..findings_of(Check::Budgets, CheckMode::Warn)
     });
     aggregator(config)
 }

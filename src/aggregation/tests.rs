@@ -6,10 +6,29 @@ use super::*;
 use crate::codec::msgpack::{MapView, elements, int_of, text_of};
 use crate::codec::records::Events;
 use crate::codec::records::testing::{SpanRecord, chunk};
+use crate::findings::{Check, CheckMode, FindingsConfig, PromptSecret};
 use crate::model::{Emission, Position, Signal};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 pub(super) const START: u64 = 1_000 * SECOND;
+
+/// What looks for findings by one check.
+pub(super) fn findings_of(check: Check, mode: CheckMode) -> FindingsConfig {
+    let mut modes = [CheckMode::Off; Check::ALL.len()];
+    modes[check as usize] = mode;
+    FindingsConfig {
+        modes,
+        max_keys: 100,
+        tokens_per_minute: 0,
+        pairs: Vec::new(),
+        budgets: Vec::new(),
+        max_prompts: 100,
+        prompt_secret: PromptSecret([1, 2]),
+        tag: None,
+        temporality: Temporality::Cumulative,
+        position: config().position,
+    }
+}
 
 pub(super) fn config() -> MetricsConfig {
     MetricsConfig {
