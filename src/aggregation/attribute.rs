@@ -166,27 +166,45 @@ impl Attribute {
     }
 
     /// The attribute of this name. Names are told apart by their lengths first, as most attributes are
-    /// none of these.
-    #[inline]
+    /// none of these, and then by their ends, as many begin alike.
+    #[inline(always)]
     pub(super) fn of_key(key: &[u8]) -> Option<Self> {
-        let candidates = of_length(key.len());
-        let found = candidates.iter().find(|(name, _)| name.as_bytes() == key);
-        found.map(|(_, attribute)| *attribute)
+        let end = key.last_chunk::<END>()?;
+        for (name, attribute) in *BY_LENGTH.get(key.len())? {
+            let name = name.as_bytes();
+            if name.last_chunk() == Some(end) && name == key {
+                return Some(*attribute);
+            }
+        }
+        None
     }
 
     /// Its name, for those that are attributes of series.
     pub(super) fn key(self) -> &'static str {
-        let mut all = (0..=MAX_LENGTH).flat_map(of_length);
+        let mut all = BY_LENGTH.iter().copied().flatten();
         all.find(|(_, attribute)| *attribute == self).map_or("", |(name, _)| name)
     }
 }
 
 /// The longest name.
 const MAX_LENGTH: usize = 53;
+/// How much of the end of a name is compared first; all names are longer.
+const END: usize = 8;
+
+/// The names by their lengths.
+#[expect(clippy::indexing_slicing, reason = "a wrong index in a constant does not compile")]
+static BY_LENGTH: [&[(&str, Attribute)]; MAX_LENGTH + 1] = {
+    let mut all: [&[(&str, Attribute)]; MAX_LENGTH + 1] = [&[]; MAX_LENGTH + 1];
+    let mut length = 0;
+    while length <= MAX_LENGTH {
+        all[length] = of_length(length);
+        length += 1;
+    }
+    all
+};
 
 /// The names of a length.
-#[inline]
-fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
+const fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
     use Attribute as A;
     match length {
         ..=17 => shorter(length),
@@ -235,7 +253,7 @@ fn of_length(length: usize) -> &'static [(&'static str, Attribute)] {
     }
 }
 
-fn shorter(length: usize) -> &'static [(&'static str, Attribute)] {
+const fn shorter(length: usize) -> &'static [(&'static str, Attribute)] {
     use Attribute as A;
     match length {
         10 => &[("error.type", A::ErrorType), ("event.name", A::EventName)],
@@ -257,7 +275,7 @@ fn shorter(length: usize) -> &'static [(&'static str, Attribute)] {
     }
 }
 
-fn longer(length: usize) -> &'static [(&'static str, Attribute)] {
+const fn longer(length: usize) -> &'static [(&'static str, Attribute)] {
     use Attribute as A;
     match length {
         27 => &[

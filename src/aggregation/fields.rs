@@ -138,20 +138,29 @@ impl<'d, 'a> SpanFieldVisitor<'d, 'a> {
     #[inline]
     pub(super) fn clear(&mut self) {
         self.fields.seen = 0;
-        self.further.fill(&[]);
-    }
-}
-
-impl<'a> AttributeVisitor<'a> for SpanFieldVisitor<'_, 'a> {
-    #[inline]
-    fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
-        if let Some(attribute) = Attribute::of_key(key) {
-            self.fields.set(attribute, value);
+        if !self.further.is_empty() {
+            self.further.fill(&[]);
         }
+    }
+
+    #[inline(never)]
+    fn dimension(&mut self, key: &[u8], value: &'a [u8]) {
         for (dimension, slot) in self.dimensions.iter().zip(&mut self.further) {
             if dimension.as_bytes() == key {
                 *slot = value;
             }
+        }
+    }
+}
+
+impl<'a> AttributeVisitor<'a> for SpanFieldVisitor<'_, 'a> {
+    #[inline(always)]
+    fn attribute(&mut self, key: &'a [u8], value: &'a [u8]) {
+        if let Some(attribute) = Attribute::of_key(key) {
+            self.fields.set(attribute, value);
+        }
+        if !self.dimensions.is_empty() {
+            self.dimension(key, value);
         }
     }
 }

@@ -490,16 +490,18 @@ impl Aggregator {
         now: Tick,
         observe: impl FnOnce(&mut CallTracker<CallWithTokens>, &mut CallChanges<CallWithTokens>),
     ) {
-        let mut changes = std::mem::take(&mut self.changes);
-        let [within, all] = &mut changes;
+        let [within, all] = &mut self.changes;
         within.clear();
         observe(&mut self.calls, within);
-        if within.duplicate || !within.count.is_empty() || !within.take_back.is_empty() {
-            all.clear();
-            self.answers.settle(within, now, all);
-            self.apply(all);
+        if !within.is_any() {
+            return;
         }
-        self.changes = changes;
+        all.clear();
+        self.answers.settle(within, now, all);
+        let all = std::mem::take(all);
+        self.apply(&all);
+        let [_, kept] = &mut self.changes;
+        *kept = all;
     }
 
     fn apply(&mut self, changes: &CallChanges<CallWithTokens>) {

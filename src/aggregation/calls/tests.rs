@@ -102,7 +102,7 @@ fn traces_are_forgotten_in_time_and_number() {
     for trace in 0..1000_u128 {
         let seen = SeenSpan { trace: TraceId(trace.to_be_bytes()), ..seen((1, 0, Some(0))) };
         assert!(!observe(&mut tracker, seen, Tick(1)).duplicate);
-        assert!(tracker.young.len() + tracker.old.len() <= 100);
+        assert!(tracker.young.traces.len() + tracker.old.traces.len() <= 100);
     }
     let mut duplicate = |seconds: u64| {
         let now = Tick(seconds * 1_000_000_000);

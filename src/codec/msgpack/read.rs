@@ -203,6 +203,30 @@ impl<'a> Reader<'a> {
         self.other_key()
     }
 
+    /// Reads a map's key and skips its value: [`Reader::key`] and [`Reader::skip`], without a call for what most pairs
+    /// are.
+    ///
+    /// # Errors
+    /// The input ends too early, or is not msgpack.
+    #[inline(always)]
+    pub fn pair(&mut self) -> Result<(&'a [u8], &'a [u8]), ReadError> {
+        let key = match self.rest.split_first() {
+            Some((head @ 0xa0..=0xbf, tail)) => {
+                self.rest = tail;
+                self.take(usize::from(head & 0x1f))?
+            }
+            _ => self.key()?,
+        };
+        if let Some(head) = self.rest.first()
+            && let size @ 1.. = size_by_head(*head)
+            && let Some((value, rest)) = self.rest.split_at_checked(size)
+        {
+            self.rest = rest;
+            return Ok((key, value));
+        }
+        Ok((key, self.skip()?))
+    }
+
     #[inline(never)]
     fn other_key(&mut self) -> Result<&'a [u8], ReadError> {
         let start = *self;
@@ -283,7 +307,7 @@ const fn sizes() -> [u8; 256] {
     let mut head: u8 = 0;
     loop {
         sizes[head as usize] = match head {
-            0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => 1,
+            0x00..=0x80 | 0x90 | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => 1,
             0xa0..=0xbf => 1 + (head & 0x1f),
             0xcc | 0xd0 => 2,
             0xcd | 0xd1 => 3,

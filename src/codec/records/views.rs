@@ -15,7 +15,7 @@ pub trait AttributeVisitor<'a> {
     fn attribute(&mut self, key: &'a [u8], value: &'a [u8]);
 
     /// The same with the encoded pair.
-    #[inline]
+    #[inline(always)]
     fn pair(&mut self, entry: Entry<'a>) {
         self.attribute(entry.key, entry.value);
     }
@@ -124,7 +124,7 @@ impl<'a> SpanView<'a> {
                 let start = reader.rest();
                 for _ in 0..pairs_or_skip(reader)? {
                     let pair = reader.rest();
-                    let (key, value) = (reader.key()?, reader.skip()?);
+                    let (key, value) = reader.pair()?;
                     visitor.pair(Entry { key, value, raw: before(pair, reader.rest()) });
                 }
                 self.attributes = before(start, reader.rest());
