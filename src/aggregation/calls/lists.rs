@@ -174,7 +174,7 @@ mod tests {
         let mut lists = Lists::default();
         let mut fill = |count: u32| {
             let mut list = List::default();
-            (0..count).for_each(|value| drop(lists.push(&mut list, value)));
+            (0..count).for_each(|value| assert!(lists.push(&mut list, value).is_some()));
             lists.clear();
             assert_eq!(lists.iter(list).count(), 0);
             lists.entries.capacity()
