@@ -12,7 +12,7 @@ use crate::codec::records::{Item, ItemStep, LogView, Telemetry};
 use crate::findings::{CallOrigin, Findings, ObservedEvaluation};
 use crate::model::{Signal, SpanId, TraceId};
 
-const NAME: &[u8] = b"gen_ai.evaluation.name";
+pub(super) const NAME: &[u8] = b"gen_ai.evaluation.name";
 const SCORE: &[u8] = b"gen_ai.evaluation.score.value";
 const LABEL: &[u8] = b"gen_ai.evaluation.score.label";
 const RESPONSE_ID: &[u8] = b"gen_ai.response.id";
@@ -24,15 +24,16 @@ pub(super) struct Evaluated {
     unix_nanos: u64,
 }
 
-/// Tells of the evaluations that a span has.
+/// Tells of the evaluations that a span has; `finder` finds their [`NAME`].
 pub(super) fn of_span(
     findings: &mut Findings,
+    finder: &memmem::Finder<'_>,
     origin: &CallOrigin<'_>,
     item: &Item<'_>,
     fields: &SpanFields<'_>,
 ) {
     let has_own = fields.has_any(Attribute::EvaluationName.bit());
-    let has_events = memmem::find(item.span.events, NAME).is_some();
+    let has_events = finder.find(item.span.events).is_some();
     if !has_own && !has_events {
         return;
     }
@@ -48,10 +49,13 @@ pub(super) fn of_span(
 }
 
 /// What a log event says that has an evaluation: its telemetry, its attributes and the answer.
-pub(super) fn of_log<'a>(step: &ItemStep<'a>) -> Option<(Telemetry<'a>, &'a [u8], Evaluated)> {
+pub(super) fn of_log<'a>(
+    step: &ItemStep<'a>,
+    finder: &memmem::Finder<'_>,
+) -> Option<(Telemetry<'a>, &'a [u8], Evaluated)> {
     let ItemStep::Item(item) = step else { return None };
     let telemetry = item.telemetry.filter(|_| item.signal() == Signal::Logs)?;
-    memmem::find(telemetry.otlp, NAME)?;
+    finder.find(telemetry.otlp)?;
     let view = LogView::new(telemetry.otlp);
     let ids = view.trace_id().zip(view.span_id());
     let of = Evaluated { ids, unix_nanos: item.event.time.unix_nanos() };

@@ -114,6 +114,8 @@ pub struct Aggregator {
     reported: ReportedServices,
     /// Finds the name of an operation in what a log says.
     operation: memmem::Finder<'static>,
+    /// Finds the name of an evaluation.
+    evaluated: memmem::Finder<'static>,
     /// What the last item changed, within its trace and in all; kept for their memory.
     changes: [CallChanges<CallWithTokens>; 2],
     /// What goes wrong with calls, where that is looked for.
@@ -158,6 +160,7 @@ impl Aggregator {
             events: EventTracker::new(config.call_window, config.max_traces),
             reported: ReportedServices::new(reported, unix_nanos),
             operation: memmem::Finder::new(Attribute::Operation.key()),
+            evaluated: memmem::Finder::new(evaluations::NAME),
             changes: Default::default(),
             findings: observe::findings(config.findings.as_ref(), unix_nanos),
             server_logs: ServerLogs::of(&config),
@@ -407,7 +410,8 @@ impl Aggregator {
             }
         }
         if let Some(findings) = self.findings.as_mut().filter(|one| one.wants_evaluations()) {
-            evaluations::of_span(findings, &metadata_run.origin, item, &visitor.fields);
+            let (finder, origin) = (&self.evaluated, &metadata_run.origin);
+            evaluations::of_span(findings, finder, origin, item, &visitor.fields);
         }
         let Some((trace, span)) = ids else {
             // Without ids nothing says that another span tells of the call.
@@ -467,7 +471,8 @@ impl Aggregator {
         if !self.findings.as_ref().is_some_and(|findings| findings.wants_evaluations()) {
             return;
         }
-        let Some((telemetry, attributes, of)) = evaluations::of_log(step) else { return };
+        let found = evaluations::of_log(step, &self.evaluated);
+        let Some((telemetry, attributes, of)) = found else { return };
         let of_log = self.metadata_run(tag, dimensions, &telemetry);
         if let Some(findings) = self.findings.as_mut().filter(|_| !of_log.ours) {
             evaluations::tell(findings, &of_log.origin, attributes, of);

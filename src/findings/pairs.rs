@@ -11,7 +11,7 @@ use super::finding::{Finding, FindingKind, Ids, Subject};
 use super::log2;
 use super::pairs_sequence::{Difference, PairBounds, PairSequence};
 use super::report::Report;
-use crate::codec::msgpack::{elements, text_of};
+use crate::codec::msgpack::{Reader, elements, text_of};
 use crate::model::{REFUSALS, listed_enum};
 
 listed_enum! {
@@ -120,16 +120,14 @@ impl PairWatch {
     }
 
     pub(super) fn call(&mut self, call: &ObservedCall<'_>, report: &mut Report) {
-        let names = [text_of(call.request_model), text_of(call.response_model)];
-        let is_of = |model: &str| {
-            let mut known = names.into_iter().flatten().filter(|name| !name.is_empty());
-            known.any(|name| name == model)
-        };
+        let names = [call.request_model, call.response_model]
+            .map(|name| Reader::new(name).str().unwrap_or_default());
+        let is_of = |model: &str| !model.is_empty() && names.contains(&model.as_bytes());
         for (at, pair) in self.pairs.iter().enumerate() {
             // Where the names of both are there, the requested one tells.
             let is_shadow = match (is_of(&pair.primary), is_of(&pair.shadow)) {
                 (false, false) => continue,
-                (true, true) => names[0] == Some(&*pair.shadow),
+                (true, true) => names[0] == pair.shadow.as_bytes(),
                 (_, is_shadow) => is_shadow,
             };
             let hash = xxh3_64_with_seed(call.operation, call.origin.service_hash());
@@ -237,9 +235,11 @@ fn shares_of(call: &ObservedCall<'_>) -> [Option<f32>; QUANTITIES - SHARES] {
     let is_known = !reasons.is_empty();
     let has = |words: &[&str]| {
         let is_one = |reason: &str| words.contains(&reason);
-        let is_any = text_of(reasons).is_some_and(is_one)
-            || elements(reasons).filter_map(text_of).any(is_one);
-        is_known.then_some(f32::from(u8::from(is_any)))
+        let is_any = || {
+            text_of(reasons).is_some_and(is_one)
+                || elements(reasons).filter_map(text_of).any(is_one)
+        };
+        is_known.then(|| f32::from(u8::from(is_any())))
     };
     [Some(f32::from(u8::from(call.has_failed))), has(&CUT), has(&REFUSALS), has(&TOOL_CALLS)]
 }

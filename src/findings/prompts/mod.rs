@@ -3,12 +3,15 @@
 //! A prompt is known by a hash under a secret, similar ones by a sketch under the same. Nothing else of it is kept.
 
 mod group;
+mod letters;
 mod norms;
 mod similarity;
 mod table;
 mod text;
 
 pub(super) use self::norms::PromptNorms;
+
+use memchr::memmem;
 
 use self::group::{Departure, GroupCall, Observed};
 use self::norms::{Compared, SIGNALS};
@@ -88,6 +91,8 @@ pub(super) struct PromptWatch {
     table: Option<PromptTable>,
     text: PromptText,
     outcomes: OutcomeNames,
+    /// Finds whether events have an evaluation.
+    evaluated: memmem::Finder<'static>,
 }
 
 impl PromptWatch {
@@ -99,6 +104,7 @@ impl PromptWatch {
             table: None,
             text: PromptText::default(),
             outcomes: OutcomeNames::default(),
+            evaluated: memmem::Finder::new(EVALUATION),
         }
     }
 
@@ -133,7 +139,7 @@ impl PromptWatch {
         }
         let Some(table) = &mut self.table else { return };
         let Some(at) = table.similar(of, now) else { return };
-        let observed = similar(call, &mut self.outcomes);
+        let observed = similar(call, &mut self.outcomes, &self.evaluated);
         let Some(group) = table.group(at, now) else { return };
         let usual = group.usual;
         // How far answers to one prompt differ in length is compared above.
@@ -232,9 +238,14 @@ fn same(call: &ObservedCall<'_>) -> [Option<Observed>; SIGNALS] {
 }
 
 /// What is compared of similar prompts.
-fn similar(call: &ObservedCall<'_>, outcomes: &mut OutcomeNames) -> [Option<Observed>; SIGNALS] {
+fn similar(
+    call: &ObservedCall<'_>,
+    outcomes: &mut OutcomeNames,
+    evaluated: &memmem::Finder<'_>,
+) -> [Option<Observed>; SIGNALS] {
     let mut outcome = |name: &str| Some(Observed::Outcome(outcomes.number(name)));
-    let evaluation = evaluation(call.events, &mut outcome);
+    let has_evaluation = evaluated.find(call.events).is_some();
+    let evaluation = if has_evaluation { evaluation(call.events, &mut outcome) } else { None };
     if call.has_failed {
         return [None, outcome("error"), None, None, evaluation];
     }
@@ -277,3 +288,7 @@ fn evaluation(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_slow;
+#[cfg(test)]
+mod text_tests;

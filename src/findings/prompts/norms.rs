@@ -52,6 +52,8 @@ pub(super) struct Norms {
     usual: [Usual; SIGNALS],
     /// The last calls: in the lowest bits the signals that differ, above them whose they are.
     recent: [u32; RECENT],
+    /// The place of the next one, which is that of the oldest.
+    next: usize,
 }
 
 /// The norms of one key.
@@ -61,7 +63,7 @@ pub(in crate::findings) struct PromptNorms([Norms; Compared::ALL.len()]);
 impl Default for PromptNorms {
     fn default() -> Self {
         let usual = Usual { calls: 0.0, different: 0.0, spread: FIRST_SPREAD };
-        let norms = || Norms { usual: [usual; SIGNALS], recent: [0; RECENT] };
+        let norms = || Norms { usual: [usual; SIGNALS], recent: [0; RECENT], next: 0 };
         Self([norms(), norms()])
     }
 }
@@ -112,10 +114,10 @@ impl Norms {
 
     /// Notes which signals of a call differ, by bits.
     pub(super) fn note(&mut self, group: u32, different: u8) {
-        self.recent.rotate_left(1);
-        if let Some(last) = self.recent.last_mut() {
-            *last = (group << 8) | u32::from(different);
+        if let Some(oldest) = self.recent.get_mut(self.next) {
+            *oldest = (group << 8) | u32::from(different);
         }
+        self.next = (self.next + 1) % RECENT;
     }
 
     /// By how many bits it is likelier that calls of this group differ by a half more than others than that this one

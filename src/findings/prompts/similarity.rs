@@ -72,11 +72,14 @@ fn put(minima: &mut [u64], width: u32, hash: u64) {
 /// The lowest bits of all bins, where empty ones borrow from the next one. A value that is borrowed over an odd number
 /// of bins counts as another one, as it would with any odd offset for each bin.
 fn sketch(minima: &[u64; BINS]) -> u64 {
-    let borrowed = |at: usize| {
-        let mut after = minima.iter().cycle().skip(at).take(BINS).zip(0_u64..);
-        after.find(|(least, _)| **least != EMPTY).map_or(0, |(least, over)| (least ^ over) & 1)
-    };
-    (0..BINS).fold(0, |sketch, at| sketch | (borrowed(at) << at))
+    // What the last bin borrows is that of the first that is not empty.
+    let mut full = minima.iter().zip(0_u64..).filter(|(least, _)| **least != EMPTY);
+    let Some((first, over)) = full.next() else { return 0 };
+    let mut bit = (first ^ over) & 1;
+    minima.iter().rev().fold(0, |sketch, least| {
+        bit = if *least == EMPTY { bit ^ 1 } else { least & 1 };
+        sketch << 1 | bit
+    })
 }
 
 #[cfg(test)]

@@ -5,16 +5,14 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::letters::{Escapes, equal, first, first_char, push};
 use super::similarity::{Sketcher, mix};
-use crate::codec::msgpack::{MapView, Reader, Token, elements, text_of};
+use crate::codec::msgpack::{MapView, Reader, Token, elements};
 
 /// How much of the messages and of the instructions is made comparable, in bytes. The rest counts as it is.
 const MAX_TEXT: usize = 32 * 1024;
 /// How deep what is no text may nest.
 const MAX_DEPTH: usize = 12;
-/// Members of messages that are not what is asked.
-const NOT_ASKED: [&str; 7] =
-    ["type", "id", "call_id", "tool_call_id", "finish_reason", "modality", "mime_type"];
 /// Ends a message, before the first letter of its role without the bits that make it one.
 const MESSAGE: u8 = 1;
 const OF_LETTER: u8 = 0x1f;
@@ -43,11 +41,26 @@ enum Role {
     Other(u8),
 }
 
-/// How a text is written.
+/// What a member of a message says, by its key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Escapes {
-    None,
-    Json,
+enum Member {
+    /// Whose message it is.
+    Role,
+    /// What is asked.
+    Asked,
+    /// What is not.
+    NotAsked,
+}
+
+impl Member {
+    fn of(key: &[u8]) -> Self {
+        match key {
+            b"role" => Self::Role,
+            b"type" | b"id" | b"call_id" | b"tool_call_id" | b"finish_reason" | b"modality"
+            | b"mime_type" => Self::NotAsked,
+            _ => Self::Asked,
+        }
+    }
 }
 
 impl PromptText {
@@ -99,33 +112,35 @@ impl PromptText {
 
     /// Adds an encoded value: text, JSON in a text, or what is structured already.
     fn value(&mut self, encoded: &[u8]) {
-        let Some(text) = text_of(encoded) else { return self.structured("", encoded, 0) };
+        let Some(text) = utf8(encoded) else { return self.structured(&[], encoded, 0) };
         let (start, rest) = text.split_at(boundary(text, MAX_TEXT));
-        if start.trim_start().starts_with(['[', '{']) {
-            self.json(start);
-        } else if !start.trim_start().is_empty() {
-            self.push(start, Escapes::None);
-            self.role = Role::Other(0);
+        if let Some(first) = first_letter(start) {
+            if matches!(first, b'[' | b'{') {
+                self.json(start);
+            } else {
+                push(self.target(), start, Escapes::None);
+                self.role = Role::Other(0);
+            }
         }
         self.end_message();
         if !rest.is_empty() {
-            let hash = xxh3_64_with_seed(rest.as_bytes(), 0).to_le_bytes();
+            let hash = xxh3_64_with_seed(rest, 0).to_le_bytes();
             self.target().extend_from_slice(&hash);
         }
     }
 
-    fn structured(&mut self, key: &str, encoded: &[u8], depth: usize) {
+    fn structured(&mut self, key: &[u8], encoded: &[u8], depth: usize) {
         match Reader::new(encoded).token() {
             Ok(Token::Str(_)) => {
-                self.member(key, text_of(encoded).unwrap_or_default(), Escapes::None)
+                let text = utf8(encoded).unwrap_or_default();
+                self.member(Member::of(key), text, Escapes::None);
             }
             Ok(Token::Array(_)) if depth < MAX_DEPTH => {
                 elements(encoded).for_each(|element| self.structured(key, element, depth + 1));
             }
             Ok(Token::Map(_)) if depth < MAX_DEPTH => {
                 for entry in MapView::new(encoded) {
-                    let key = std::str::from_utf8(entry.key).unwrap_or_default();
-                    self.structured(key, entry.value, depth + 1);
+                    self.structured(entry.key, entry.value, depth + 1);
                 }
                 if depth <= 1 {
                     self.end_message();
@@ -137,59 +152,53 @@ impl PromptText {
         }
     }
 
-    /// Adds the texts and other scalars of JSON. What is no valid JSON is read as far as it looks like it.
-    fn json(&mut self, text: &str) {
-        let (mut rest, mut key, mut depth) = (text, "", 0);
-        while let Some((between, after)) = rest.split_once('"') {
-            self.between(between, &mut depth);
-            let end = closing(after.as_bytes());
-            let string = after.get(..end).unwrap_or_default();
-            rest = after.get(end + 1..).unwrap_or_default();
-            if rest.trim_start().starts_with(':') {
-                key = string;
-            } else {
-                self.member(key, string, Escapes::Json);
-            }
-        }
-        self.between(rest, &mut depth);
-    }
-
-    /// Reads what is between two texts of JSON: scalars, and the ends of messages, which are objects in a list.
-    fn between(&mut self, between: &str, depth: &mut u32) {
-        let mut scalar = None;
-        for (at, byte) in between.bytes().enumerate() {
-            let is_sign =
-                matches!(byte, b'[' | b']' | b'{' | b'}' | b',' | b':' | b' ' | b'\t'..=b'\r');
-            if !is_sign {
-                scalar.get_or_insert(at);
-                continue;
-            }
-            if let Some(text) = scalar.take().and_then(|from| between.get(from..at)) {
-                self.push(text, Escapes::None);
-            }
+    /// Adds the texts and other scalars of JSON, and ends messages, which are objects in a list. What is no valid JSON is
+    /// read as far as it looks like it.
+    fn json(&mut self, text: &[u8]) {
+        let (mut member, mut depth, mut rest) = (Member::Asked, 0_u32, text);
+        while let Some((byte, after)) = rest.split_first() {
+            let start = std::mem::replace(&mut rest, after);
             match byte {
-                b'[' | b'{' => *depth += 1,
+                b'"' => {
+                    let (string, after) = after.split_at(closing(after));
+                    rest = after.get(1..).unwrap_or_default();
+                    if let [b':', value @ ..] = rest {
+                        (member, rest) = (Member::of(string), value);
+                    } else if is_after_key(rest) {
+                        member = Member::of(string);
+                    } else {
+                        self.member(member, string, Escapes::Json);
+                    }
+                }
+                b'[' | b'{' => depth += 1,
                 b']' | b'}' => {
-                    *depth = depth.saturating_sub(1);
-                    if *depth == 1 {
+                    depth = depth.saturating_sub(1);
+                    if depth == 1 {
                         self.end_message();
                     }
                 }
-                _ => {}
+                b',' | b':' | b' ' | b'\t'..=b'\r' => {}
+                _ => {
+                    let end = start.iter().position(|byte| ends_scalar(*byte));
+                    let (scalar, after) = start.split_at(end.unwrap_or(start.len()));
+                    push(self.target(), scalar, Escapes::None);
+                    rest = after;
+                }
             }
-        }
-        if let Some(text) = scalar.and_then(|from| between.get(from..)) {
-            self.push(text, Escapes::None);
         }
     }
 
-    fn member(&mut self, key: &str, text: &str, escapes: Escapes) {
-        if key == "role" {
-            let letter = text.bytes().next().unwrap_or_default();
-            let is_system = matches!(text, "system" | "developer");
-            self.role = if is_system { Role::System } else { Role::Other(letter) };
-        } else if !NOT_ASKED.contains(&key) {
-            self.push(text, escapes);
+    /// Adds what a member says.
+    fn member(&mut self, member: Member, text: &[u8], escapes: Escapes) {
+        match member {
+            Member::Role => {
+                self.role = match text {
+                    b"system" | b"developer" => Role::System,
+                    role => Role::Other(role.first().copied().unwrap_or_default()),
+                };
+            }
+            Member::Asked => push(self.target(), text, escapes),
+            Member::NotAsked => {}
         }
     }
 
@@ -201,7 +210,9 @@ impl PromptText {
         match self.role {
             Role::Unknown => return,
             Role::System => {
-                self.system.extend(self.messages.get(self.begin..).unwrap_or_default());
+                let own = self.messages.get_mut(self.begin..).unwrap_or_default();
+                self.system.extend_from_slice(own);
+                own.fill(0);
                 self.messages.truncate(self.begin);
             }
             Role::Other(letter) => {
@@ -211,76 +222,53 @@ impl PromptText {
         }
         (self.begin, self.role) = (self.messages.len(), Role::Unknown);
     }
+}
 
-    /// Adds a text after a space.
-    fn push(&mut self, text: &str, escapes: Escapes) {
-        let out = self.target();
-        out.reserve(text.len() + 1);
-        space(out);
-        let (bytes, mut at) = (text.as_bytes(), 0);
-        while let Some(byte) = bytes.get(at) {
-            at += 1;
-            match byte {
-                b'A'..=b'Z' => out.push(byte | 0x20),
-                b'\\' if escapes == Escapes::Json => at += escaped(text.get(at..), out),
-                b'\t'..=b'\r' | b' ' => space(out),
-                0x80.. => {
-                    let char = text.get(at - 1..).and_then(|rest| rest.chars().next());
-                    at += char.map_or(1, char::len_utf8) - 1;
-                    char.into_iter().for_each(|char| letter(char, out));
-                }
-                _ => out.push(*byte),
+/// The bytes of an encoded text, if that is UTF-8.
+fn utf8(encoded: &[u8]) -> Option<&[u8]> {
+    let text = Reader::new(encoded).str().ok()?;
+    (text.is_ascii() || std::str::from_utf8(text).is_ok()).then_some(text)
+}
+
+/// The first byte of a text that begins no white space.
+fn first_letter(mut text: &[u8]) -> Option<u8> {
+    loop {
+        let first = *text.first()?;
+        let length = match first {
+            b' ' | b'\t'..=b'\r' => 1,
+            0x80.. => {
+                first_char(text).filter(|char| char.is_whitespace()).map_or(0, char::len_utf8)
             }
+            _ => 0,
+        };
+        if length == 0 {
+            return Some(first);
         }
+        text = text.get(length..)?;
     }
 }
 
-/// A space, unless one is there already.
-fn space(out: &mut Vec<u8>) {
-    if out.last().is_some_and(|last| *last != b' ') {
-        out.push(b' ');
-    }
+/// Whether a text of JSON that ends before this is a key, after white space.
+#[inline]
+fn is_after_key(rest: &[u8]) -> bool {
+    matches!(rest.first(), Some(b' ' | b'\t'..=b'\r' | 0x80..)) && first_letter(rest) == Some(b':')
 }
 
-/// Any character, made comparable.
-fn letter(char: char, out: &mut Vec<u8>) {
-    if char.is_whitespace() {
-        return space(out);
-    }
-    for lower in char.to_lowercase() {
-        out.extend_from_slice(lower.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-}
-
-/// Adds what an escape of JSON stands for, and says how long it is after its backslash.
-fn escaped(rest: Option<&str>, out: &mut Vec<u8>) -> usize {
-    let rest = rest.unwrap_or_default();
-    let unit = |at: usize| u32::from_str_radix(rest.get(at..at + 4)?, 16).ok();
-    match rest.bytes().next() {
-        None => 0,
-        Some(b'n' | b't' | b'r' | b'f' | b'b') => {
-            space(out);
-            1
-        }
-        Some(b'u') => {
-            let Some(high) = unit(1) else { return 1 };
-            let low = unit(7).filter(|_| rest.get(5..7) == Some("\\u"));
-            let pair = low.filter(|low| (0xd800..0xdc00).contains(&high) && *low >= 0xdc00);
-            let code = pair.map_or(high, |low| 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00));
-            letter(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), out);
-            if pair.is_some() { 11 } else { 5 }
-        }
-        // A quotation mark, a slash or a backslash.
-        Some(byte) if byte.is_ascii() => {
-            out.push(byte);
-            1
-        }
-        Some(_) => 0,
-    }
+/// Whether a scalar of JSON that is no text ends before this byte.
+const fn ends_scalar(byte: u8) -> bool {
+    matches!(byte, b'"' | b'[' | b']' | b'{' | b'}' | b',' | b':' | b' ' | b'\t'..=b'\r')
 }
 
 /// Where the quotation mark is that ends a JSON text.
 fn closing(text: &[u8]) -> usize {
+    // Most keys and types are short.
+    if let Some(word) = text.first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let at = first(equal(word, b'"') | equal(word, b'\\'));
+        if text.get(at) == Some(&b'"') {
+            return at;
+        }
+    }
     let mut at = 0;
     while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         at += found;
@@ -293,9 +281,9 @@ fn closing(text: &[u8]) -> usize {
 }
 
 /// The largest length up to `most` at which a text can be cut.
-fn boundary(text: &str, most: usize) -> usize {
+fn boundary(text: &[u8], most: usize) -> usize {
     let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
+    while matches!(text.get(end), Some(0x80..0xc0)) {
         end = end.saturating_sub(1);
     }
     end
@@ -306,7 +294,13 @@ fn boundary(text: &str, most: usize) -> usize {
 fn words(text: &[u8], mut tell: impl FnMut(u64)) {
     const FACTOR: u64 = 0x517c_c1b7_2722_0a95;
     let (mut hash, mut last, mut left) = (0_u64, b' ', 0_u8);
-    for byte in text.iter().copied().chain([b' ']) {
+    let add = |hash: u64, byte: u8| (hash.rotate_left(5) ^ u64::from(byte)).wrapping_mul(FACTOR);
+    text.iter().copied().chain([b' ']).for_each(|byte| {
+        // What most texts are of.
+        if byte.is_ascii_lowercase() && left == 0 {
+            (hash, last) = (add(hash, byte), byte);
+            return;
+        }
         // Chinese and Japanese: the first byte of three.
         let is_sign = (0xe3..=0xe9).contains(&byte);
         let is_word = byte.is_ascii_alphanumeric() || byte >= 0x80;
@@ -315,15 +309,14 @@ fn words(text: &[u8], mut tell: impl FnMut(u64)) {
         }
         left = if is_sign { 3 } else { left };
         if is_word && !(byte.is_ascii_digit() && last.is_ascii_digit()) {
-            let byte = if byte.is_ascii_digit() { b'0' } else { byte };
-            hash = (hash.rotate_left(5) ^ u64::from(byte)).wrapping_mul(FACTOR);
+            hash = add(hash, if byte.is_ascii_digit() { b'0' } else { byte });
         }
         if left == 1 {
             tell(std::mem::take(&mut hash));
         }
         left = left.saturating_sub(1);
         last = byte;
-    }
+    });
 }
 
 #[cfg(test)]
