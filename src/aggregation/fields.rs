@@ -1,6 +1,6 @@
 //! What a GenAI span or log event says: picked up while its attributes are read.
 
-use crate::codec::msgpack::{MapView, Reader, text_of};
+use crate::codec::msgpack::{MapView, Reader};
 use crate::codec::records::layout::keys;
 use crate::codec::records::{AttributeVisitor, StatusCode};
 use crate::model::{LatencyPart, MODEL_CALLS};
@@ -66,10 +66,15 @@ impl<'a> SpanFields<'a> {
         name.is_ok_and(|name| !name.is_empty())
     }
 
+    /// Whether an attribute is this text.
+    #[inline]
+    pub(super) fn is_text(&self, attribute: Attribute, text: &str) -> bool {
+        Reader::new(self.get(attribute)).str() == Ok(text.as_bytes())
+    }
+
     /// Whether the operation calls a model itself.
     pub(super) fn calls_model(&self) -> bool {
-        let operation = text_of(self.get(Attribute::Operation));
-        operation.is_some_and(|operation| MODEL_CALLS.contains(&operation))
+        MODEL_CALLS.iter().any(|name| self.is_text(Attribute::Operation, name))
     }
 
     /// The number that an attribute has, if it is not negative.

@@ -60,7 +60,7 @@ impl<'a> MeasuredSpan<'_, 'a> {
     }
 
     pub(super) fn is_operation(&self, name: &str) -> bool {
-        text_of(self.fields.get(Attribute::Operation)) == Some(name)
+        self.fields.is_text(Attribute::Operation, name)
     }
 
     /// Whether it says a method of the Model Context Protocol.

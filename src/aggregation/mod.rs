@@ -117,7 +117,7 @@ pub struct Aggregator {
     /// Finds the name of an evaluation.
     evaluated: memmem::Finder<'static>,
     /// What the last item changed, within its trace and in all; kept for their memory.
-    changes: [CallChanges<CallWithTokens>; 2],
+    changes: Option<Box<[CallChanges<CallWithTokens>; 2]>>,
     /// What goes wrong with calls, where that is looked for.
     findings: Option<Box<Findings>>,
     /// What reads logs of model servers, where that is asked for.
@@ -161,7 +161,7 @@ impl Aggregator {
             reported: ReportedServices::new(reported, unix_nanos),
             operation: memmem::Finder::new(Attribute::Operation.key()),
             evaluated: memmem::Finder::new(evaluations::NAME),
-            changes: Default::default(),
+            changes: None,
             findings: observe::findings(config.findings.as_ref(), unix_nanos),
             server_logs: ServerLogs::of(&config),
             kept: None,
@@ -495,18 +495,16 @@ impl Aggregator {
         now: Tick,
         observe: impl FnOnce(&mut CallTracker<CallWithTokens>, &mut CallChanges<CallWithTokens>),
     ) {
-        let [within, all] = &mut self.changes;
+        let mut changes = self.changes.take().unwrap_or_default();
+        let [within, all] = &mut *changes;
         within.clear();
         observe(&mut self.calls, within);
-        if !within.is_any() {
-            return;
+        if within.is_any() {
+            all.clear();
+            self.answers.settle(within, now, all);
+            self.apply(all);
         }
-        all.clear();
-        self.answers.settle(within, now, all);
-        let all = std::mem::take(all);
-        self.apply(&all);
-        let [_, kept] = &mut self.changes;
-        *kept = all;
+        self.changes = Some(changes);
     }
 
     fn apply(&mut self, changes: &CallChanges<CallWithTokens>) {

@@ -16,7 +16,7 @@ pub(super) const OVERFLOW: &[u8] = b"\xb4otel.metric.overflow\xc3";
 #[derive(Debug)]
 pub(super) struct Series<T> {
     /// Tells this series from one that takes its slot later.
-    pub(super) id: u64,
+    pub(super) id: u32,
     /// The number of its attributes.
     pub(super) pairs: u32,
     /// When it began, in nanoseconds since the Unix epoch.
@@ -37,14 +37,21 @@ pub(super) struct SeriesTable<T> {
     indices: HashMap<Box<[u8]>, usize, RandomState>,
     slots: Vec<Option<Series<T>>>,
     free: Vec<usize>,
-    next_id: u64,
+    next_id: u32,
 }
 
-/// Where a series is, and which it is.
+/// Where a series is, and which it is. Every recent call has one, so it is small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SeriesHandle {
-    index: usize,
-    id: u64,
+    index: u32,
+    id: u32,
+}
+
+impl SeriesHandle {
+    /// A table never has so many series that an index does not fit; one that did not would find none.
+    fn new(index: usize, id: u32) -> Self {
+        Self { index: u32::try_from(index).unwrap_or(u32::MAX), id }
+    }
 }
 
 impl<T> Default for SeriesTable<T> {
@@ -59,7 +66,7 @@ impl<T> SeriesTable<T> {
     pub(super) fn find(&self, key: &[u8]) -> Option<SeriesHandle> {
         let index = *self.indices.get(key)?;
         let id = self.slots.get(index)?.as_ref()?.id;
-        Some(SeriesHandle { index, id })
+        Some(SeriesHandle::new(index, id))
     }
 
     /// The series with these attributes, made if it is not there, and what making it took.
@@ -74,10 +81,10 @@ impl<T> SeriesTable<T> {
             return (handle, SeriesCost::default());
         }
         let id = self.next_id;
-        self.next_id += 1;
+        self.next_id = self.next_id.wrapping_add(1);
         let series = Series { id, pairs, since: unix_nanos, used: now, value: make() };
         let index = self.insert(key, series);
-        (SeriesHandle { index, id }, Self::attributes_cost(key))
+        (SeriesHandle::new(index, id), Self::attributes_cost(key))
     }
 
     /// What a set of attributes takes beside the values of its metrics.
@@ -99,13 +106,13 @@ impl<T> SeriesTable<T> {
 
     /// The series of a handle, if it is still there.
     pub(super) fn get(&mut self, handle: SeriesHandle) -> Option<&mut T> {
-        let series = self.slots.get_mut(handle.index)?.as_mut()?;
+        let series = self.slots.get_mut(handle.index as usize)?.as_mut()?;
         (series.id == handle.id).then_some(&mut series.value)
     }
 
     /// The series of a handle, used now, if it is still there.
     pub(super) fn touch(&mut self, handle: SeriesHandle, now: Tick) -> Option<&mut T> {
-        let series = self.slots.get_mut(handle.index)?.as_mut()?;
+        let series = self.slots.get_mut(handle.index as usize)?.as_mut()?;
         if series.id != handle.id {
             return None;
         }
