@@ -86,6 +86,42 @@ pub fn str_bytes(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text.get(..length as usize).unwrap_or(text));
 }
 
+/// Text that `write` appends, and whether it said so: if not, nothing is appended. It is moved once if its length takes
+/// another header than most texts of that kind have.
+pub fn str_of(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+    /// Of texts of 256 bytes to 64 KiB.
+    const HEADER: usize = 3;
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    if !write(out) {
+        out.truncate(start);
+        return false;
+    }
+    let text = start.saturating_add(HEADER);
+    let length = u32::try_from(out.len().saturating_sub(text)).unwrap_or(u32::MAX);
+    let [_, _, high, low] = length.to_be_bytes();
+    let long = length.to_be_bytes();
+    let header: &[u8] = match length {
+        0..=31 => &[0xa0 | (low & 0x1f)],
+        32..=0xff => &[0xd9, low],
+        0x100..=0xffff => &[0xda, high, low],
+        _ => &[0xdb, long[0], long[1], long[2], long[3]],
+    };
+    if header.len() > HEADER {
+        out.extend_from_slice(&[0; 2]);
+    }
+    let to = start.saturating_add(header.len());
+    if to != text {
+        let end = text.saturating_add(length as usize);
+        out.copy_within(text..end, to);
+        out.truncate(to.saturating_add(length as usize));
+    }
+    if let Some(place) = out.get_mut(start..to) {
+        place.copy_from_slice(header);
+    }
+    true
+}
+
 /// Bytes. More than 4 GiB, which no chunk can hold, is cut.
 #[inline]
 pub fn bin(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -169,6 +205,27 @@ mod tests {
             assert_eq!(reader.token(), Ok(Token::Ext(-3, &data)));
             assert_eq!(reader.token(), Ok(Token::Array(u32::try_from(length).unwrap())));
             assert_eq!(reader.token(), Ok(Token::Map(u32::try_from(length).unwrap())));
+        }
+    }
+
+    /// Scenario: texts of every length class, written by a function, and one that fails. Guarantees: they are what
+    /// they are as texts that are there, and what fails leaves nothing.
+    #[test]
+    fn texts_that_are_written_are_as_texts_that_are_there() {
+        for length in [0_usize, 1, 31, 32, 255, 256, 65_535, 65_536, 70_000] {
+            let data: Vec<u8> = (b'a'..=b'z').cycle().take(length).collect();
+            let (mut given, mut written) = (vec![7], vec![7]);
+            str_bytes(&mut given, &data);
+            assert!(str_of(&mut written, |out| {
+                out.extend_from_slice(&data);
+                true
+            }));
+            assert_eq!(written, given, "{length}");
+            assert!(!str_of(&mut written, |out| {
+                out.extend_from_slice(&data);
+                false
+            }));
+            assert_eq!(written, given);
         }
     }
 

@@ -22,16 +22,19 @@ pub struct CommonPairs {
     pub pairs: u32,
 }
 
-/// The keys of common pairs.
-const SHARED: [&[u8]; 7] = [
-    keys::VERSION,
-    keys::SIGNAL,
-    keys::RESOURCE,
-    keys::SCOPE,
-    keys::ENVELOPE,
-    keys::BODY_KEY,
-    keys::SCOPE_ID,
-];
+/// Whether a key is one of common pairs.
+const fn is_shared(key: &[u8]) -> bool {
+    matches!(
+        key,
+        keys::VERSION
+            | keys::SIGNAL
+            | keys::RESOURCE
+            | keys::SCOPE
+            | keys::ENVELOPE
+            | keys::BODY_KEY
+            | keys::SCOPE_ID
+    )
+}
 
 /// What the metadata map of a telemetry record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -218,7 +221,7 @@ impl<'a> Telemetry<'a> {
     #[inline]
     pub(super) fn see(&mut self, key: &[u8], value: &'a [u8]) {
         match key {
-            keys::SIGNAL => self.signal = text_of(value).and_then(signal_of),
+            keys::SIGNAL => self.signal = Reader::new(value).str().ok().and_then(signal_of),
             keys::RESOURCE => self.resource = Some(value),
             keys::SCOPE => self.scope = Some(value),
             keys::FROM => self.position = position_of(value),
@@ -246,8 +249,8 @@ fn whole_number(encoded: &[u8]) -> Option<u64> {
     }
 }
 
-fn signal_of(item: &str) -> Option<Signal> {
-    Signal::WITH_PROFILES.into_iter().find(|signal| signal.item() == item)
+fn signal_of(item: &[u8]) -> Option<Signal> {
+    Signal::WITH_PROFILES.into_iter().find(|signal| signal.item().as_bytes() == item)
 }
 
 fn position_of(encoded: &[u8]) -> Option<Position> {
@@ -321,7 +324,7 @@ pub(super) fn read_otlp<'a>(
 /// pair is not shared or is one of them now.
 #[inline]
 fn extend(common: &mut CommonPairs, key: &[u8], index: u32, at: usize, end: usize) -> bool {
-    if !SHARED.contains(&key) {
+    if !is_shared(key) {
         return true;
     }
     if common.pairs == 0 && key == keys::VERSION {
