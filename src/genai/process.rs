@@ -379,7 +379,7 @@ impl ContextProcessor {
         if let (Some(normalizer), Some(_)) = (&mut self.normalizer, otlp) {
             change.event_name = correlate::event_name(&log);
             normalizer.look_again(log.attributes, seen);
-            if normalizer.calls_for_work(seen.detection, log.attributes)
+            if normalizer.calls_for_work(seen, log.attributes)
                 && let Some(spoken) = normalizer.rewrite(
                     log.attributes,
                     seen,

@@ -40,7 +40,7 @@ pub(super) fn normalize_span<'a>(
     let first_token = first_token(span, detection, normalizer.added);
     let mut events = EventValues::read(span.events, span.attributes, detection.own(), first_token);
     let mut spoken = None;
-    let has_work = normalizer.calls_for_work(detection, span.attributes) || events.has_content();
+    let has_work = normalizer.calls_for_work(seen, span.attributes) || events.has_content();
     if has_work && !span.attributes.is_empty() {
         spoken = patch.try_replace(span.attributes, |out| {
             normalizer.rewrite(span.attributes, seen, &mut events, out)
@@ -66,7 +66,7 @@ fn normalize_event(
     out: &mut Vec<u8>,
 ) -> Option<DialectSet> {
     let mut seen = normalizer.look(attributes);
-    let has_work = normalizer.calls_for_work(seen.detection, attributes);
+    let has_work = normalizer.calls_for_work(&seen, attributes);
     let none = &mut EventValues::default();
     has_work.then(|| normalizer.rewrite(attributes, &mut seen, none, out)).flatten()
 }

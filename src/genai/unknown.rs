@@ -25,8 +25,20 @@ pub(super) struct UnknownNames {
     counts: Vec<u64>,
     /// Names that were ever counted by themselves.
     named: usize,
-    /// By a hash, with the index of their count; none for names of the conventions.
-    recent: Vec<(Box<[u8]>, Option<usize>)>,
+    /// The dialects that were spoken last, and the first bytes of their names.
+    firsts: (DialectSet, [u64; 4]),
+    /// By a hash.
+    recent: Vec<RecentName>,
+}
+
+/// A name that was looked at.
+#[derive(Debug, Default)]
+struct RecentName {
+    name: Box<[u8]>,
+    /// The dialects that were spoken, as names of which it begins.
+    spoken: DialectSet,
+    /// The index of its count; none for names of the conventions.
+    index: Option<usize>,
 }
 
 /// The first bytes of names that begin as those of these dialects do.
@@ -67,25 +79,31 @@ impl UnknownNames {
         if names.is_empty() {
             return;
         }
-        let firsts = first_bytes(spoken, added);
+        if self.firsts.0 != spoken {
+            self.firsts = (spoken, first_bytes(spoken, added));
+        }
+        let (_, firsts) = self.firsts;
         for name in names {
             let Some(first) = name.first() else { continue };
             let word = firsts.get(usize::from(first >> 6)).copied().unwrap_or(0);
-            if word & (1 << (first & 63)) != 0 && begins(name, spoken, added) {
-                self.note_one(name);
+            if word & (1 << (first & 63)) != 0 {
+                self.note_one(name, spoken, added);
             }
         }
     }
 
-    fn note_one(&mut self, name: &[u8]) {
+    fn note_one(&mut self, name: &[u8], spoken: DialectSet, added: &'static [Dialect]) {
         let place = place(name);
         let index = match self.recent.get(place) {
-            Some((known, index)) if **known == *name => *index,
+            Some(known) if *known.name == *name && known.spoken == spoken => known.index,
             _ => {
+                if !begins(name, spoken, added) {
+                    return;
+                }
                 let Ok(text) = std::str::from_utf8(name) else { return };
                 let index = self.index(text);
                 if name.len() <= MAX_LENGTH {
-                    self.remember(place, name, index);
+                    self.remember(place, RecentName { name: name.into(), spoken, index });
                 }
                 index
             }
@@ -95,12 +113,12 @@ impl UnknownNames {
         }
     }
 
-    fn remember(&mut self, place: usize, name: &[u8], index: Option<usize>) {
+    fn remember(&mut self, place: usize, name: RecentName) {
         if self.recent.is_empty() {
             self.recent.resize_with(RECENT, Default::default);
         }
         if let Some(recent) = self.recent.get_mut(place) {
-            *recent = (name.into(), index);
+            *recent = name;
         }
     }
 
@@ -202,6 +220,19 @@ mod tests {
     fn names_of_the_conventions_are_in_order() {
         assert!(CURRENT.is_sorted());
         assert!(CURRENT.iter().all(|name| is_current(name)));
+    }
+
+    /// Scenario: one name beside a dialect whose names begin so, another one, and the first again. Guarantees: it
+    /// counts only where it begins as names of the dialect do, however often it was seen.
+    #[test]
+    fn a_name_counts_by_what_is_spoken() {
+        let of = |name| DIALECTS.iter().position(|dialect| dialect.name == name).unwrap();
+        let (own, other) = (DialectSet::of(of("gen_ai")), DialectSet::of(of("litellm")));
+        let mut unknown = UnknownNames::default();
+        for spoken in [other, own, other, own, own.and(other)] {
+            unknown.note(spoken, &[], &[b"gen_ai.x", b"", b"gen_ai.\xff"]);
+        }
+        assert_eq!(unknown.take(), [("gen_ai.x".to_owned(), 3)]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 mod text;
 
+pub(in crate::genai) use text::append;
+
 use std::borrow::Cow;
 
 use serde_json::Number;
@@ -170,6 +172,27 @@ impl<'a> Members<'a> {
     pub fn take(&mut self, key: &str) -> Option<Json<'a>> {
         let at = self.0.iter().position(|(known, _)| known == key)?;
         Some(self.0.remove(at).1)
+    }
+
+    /// All of them, to be changed in place.
+    pub fn pairs_mut(&mut self) -> &mut [(Cow<'a, str>, Json<'a>)] {
+        &mut self.0
+    }
+
+    /// Offers each value to `take`, and leaves those that it gives back.
+    pub fn sort_out(&mut self, mut take: impl FnMut(&str, Json<'a>) -> Option<Json<'a>>) {
+        self.0.retain_mut(|(key, value)| match take(key, std::mem::take(value)) {
+            Some(left) => {
+                *value = left;
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// Adds a member before all others; to be called with names that are not there.
+    pub fn prepend(&mut self, key: &'static str, value: Json<'a>) {
+        self.0.insert(0, (Cow::Borrowed(key), value));
     }
 
     /// Leaves only the members that `keep` wants.

@@ -7,6 +7,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Json, Members};
+use crate::codec::msgpack;
+
+/// Room for the elements of most lists.
+const ELEMENTS: usize = 4;
 
 /// Room for the members of most objects.
 const MEMBERS: usize = 8;
@@ -28,10 +32,26 @@ impl<'a> Json<'a> {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Appends the JSON text as an encoded text.
+    pub fn append(&self, out: &mut Vec<u8>) -> bool {
+        append(self, out)
+    }
+
+    /// Appends the JSON text of a list as an encoded text, unless the list is empty.
+    pub fn append_list(values: &[Self], out: &mut Vec<u8>) -> bool {
+        !values.is_empty() && append(values, out)
+    }
+
     /// The JSON text of a list.
+    #[cfg(test)]
     pub fn list_text(values: &[Self]) -> String {
         serde_json::to_string(values).unwrap_or_default()
     }
+}
+
+/// Appends the JSON text of anything as an encoded text, in the memory that is there.
+pub(in crate::genai) fn append<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> bool {
+    msgpack::str_of(out, |out| serde_json::to_writer(out, value).is_ok())
 }
 
 /// JSON text.
@@ -106,7 +126,9 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json<'de>, A::Error> {
-        let mut values = Vec::new();
+        let Some(first) = list.next_element()? else { return Ok(Json::List(Vec::new())) };
+        let mut values = Vec::with_capacity(ELEMENTS);
+        values.push(first);
         while let Some(value) = list.next_element()? {
             values.push(value);
         }

@@ -63,7 +63,7 @@ impl Collected<'_> {
         }
         self.added_cache = true;
         if !(by_dialect || by_provider) {
-            self.inferred.push(GenAiField::InputTokens.name());
+            self.scratch.inferred.push(GenAiField::InputTokens.name());
         }
     }
 

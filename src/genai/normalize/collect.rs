@@ -3,11 +3,10 @@
 use super::convert::{convert, has_wrong_type, text_bytes};
 use super::field::{Conventions, GenAiField};
 use super::indexed_keys::KeyTree;
-use super::messages::Remainder;
-use super::scratch::{Deferred, Scratch, Slot};
+use super::messages::{Messages, Remainder};
+use super::scratch::{Deferred, Sayings, Scratch, Slot};
 use super::seen::{OwnAttribute, SeenAttributes};
-use super::verbatim::is_verbatim;
-use super::{json, messages, parts, tool_definitions, values};
+use super::{address, json, messages, parts, tool_definitions, values};
 use crate::codec::msgpack::{self, Entry, Reader, Token, elements, text_of};
 use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
 use crate::genai::dialects::DialectSet;
@@ -28,7 +27,7 @@ pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
 }
 
 /// The encoded word that stands for another one in a table; `None` where it is not there.
-fn translated(value: &[u8], words: &[(&str, &str)]) -> Option<Vec<u8>> {
+pub(super) fn translated(value: &[u8], words: &[(&str, &str)]) -> Option<Vec<u8>> {
     let said = text_of(value)?;
     let (_, current) = words.iter().find(|(word, _)| *word == said)?;
     let mut out = Vec::new();
@@ -67,18 +66,14 @@ pub(super) struct Collected<'a> {
     pub(super) session: u16,
     /// What stays of attributes, by their rank.
     remainders: Vec<(u16, String)>,
-    /// What was inferred of what was not said.
-    pub(super) inferred: Vec<&'static str>,
     /// In the order of the attributes until they are resolved, by rank from then on.
     pub(super) deferred: Vec<Deferred<'a>>,
-    /// Whether any of these says the span's kind, a part of it, or anything else.
-    pub(super) names_kind: bool,
-    pub(super) has_parts: bool,
-    pub(super) has_others: bool,
+    /// What these say.
+    pub(super) sayings: Sayings,
     /// Lists by their index in [`AddedDialects::lists`].
     pub(super) trees: Vec<(usize, KeyTree<'a>)>,
     /// Ranks of those that occur twice.
-    repeated: Vec<u16>,
+    pub(super) repeated: Vec<u16>,
 }
 
 impl<'a> Collected<'a> {
@@ -107,17 +102,15 @@ impl<'a> Collected<'a> {
             added_reasoning: false,
             session: FIRST,
             remainders: Vec::new(),
-            inferred: Vec::new(),
             deferred: std::mem::take(&mut seen.deferred),
-            names_kind: false,
-            has_parts: false,
-            has_others: false,
+            sayings: Sayings::default(),
             trees: Vec::new(),
             repeated: Vec::new(),
         }
     }
 
     /// Gives all memory back that is used again.
+    #[inline(always)]
     pub(super) fn finish(mut self, seen: &mut SeenAttributes<'a>) -> Box<Scratch> {
         self.deferred.clear();
         (seen.own, seen.deferred) = (self.own_attributes, self.deferred);
@@ -132,6 +125,13 @@ impl<'a> Collected<'a> {
     /// Looks at the fields that are there already. These are not overwritten, but get the right type, if any
     /// has a wrong one, and the values of the conventions.
     pub(super) fn check_own(&mut self, wrong_type: bool) {
+        // What most have nothing else to check of.
+        if !wrong_type {
+            if let Some(value) = self.own_value(GenAiField::OperationName) {
+                self.check_operation(value);
+            }
+            return;
+        }
         let mut checked = 0;
         for at in 0..self.own_attributes.len() {
             let Some(OwnAttribute { field, value, .. }) = self.own_attributes.get(at).copied()
@@ -145,7 +145,7 @@ impl<'a> Collected<'a> {
             checked |= field.bit();
             if field == GenAiField::OperationName {
                 self.check_operation(value);
-            } else if wrong_type && has_wrong_type(field.shape(), value) {
+            } else if has_wrong_type(field.shape(), value) {
                 self.correct(field, |out| {
                     let start = out.len();
                     convert(field, value, out) && out.get(start..) != Some(value)
@@ -233,19 +233,21 @@ impl<'a> Collected<'a> {
             RuleAction::ToolTexts => self.tool_texts(rank, value),
             RuleAction::ToolNames => self.tool_names(rank, value),
             RuleAction::Replies => self.replies(rank, value),
-            RuleAction::Kind | RuleAction::Event if text_of(value).is_none() => {}
-            RuleAction::Kind
-            | RuleAction::Event
-            | RuleAction::Model
+            RuleAction::Kind | RuleAction::Event => {
+                if let Some(said) = text_of(value) {
+                    self.defer(meaning, value, address::kind(said));
+                }
+            }
+            RuleAction::Model
             | RuleAction::Part(_)
             | RuleAction::Answer(_)
             | RuleAction::Parameters
             | RuleAction::ApiBase
-            | RuleAction::ApiBaseWithin => self.defer(meaning, value),
+            | RuleAction::ApiBaseWithin => self.defer(meaning, value, &[]),
             RuleAction::MediaType(_) => {
                 // Of a key that occurs twice, the last one.
                 self.deferred.retain(|known| known.meaning.rank != rank);
-                self.defer(meaning, value);
+                self.defer(meaning, value, &[]);
             }
             RuleAction::Details(names) => self.details(value, rank, names),
             RuleAction::AnthropicUsage(path) => self.anthropic_usage(path, rank, value),
@@ -256,14 +258,10 @@ impl<'a> Collected<'a> {
     }
 
     /// Of a key that occurs twice, the first one counts.
-    fn defer(&mut self, meaning: &'static KeyMeaning, value: &'a [u8]) {
+    fn defer(&mut self, meaning: &'static KeyMeaning, value: &'a [u8], kind: &'a [u8]) {
         if self.deferred.iter().all(|known| known.meaning.rank != meaning.rank) {
-            match meaning.action {
-                RuleAction::Kind | RuleAction::Event => self.names_kind = true,
-                RuleAction::Part(_) | RuleAction::MediaType(_) => self.has_parts = true,
-                _ => self.has_others = true,
-            }
-            self.deferred.push(Deferred { meaning, value });
+            self.sayings.add(meaning.action);
+            self.deferred.push(Deferred { meaning, value, kind });
         }
     }
 
@@ -340,6 +338,11 @@ impl<'a> Collected<'a> {
         })
     }
 
+    /// Takes a list as JSON text, unless it is empty.
+    pub(super) fn offer_list(&mut self, field: GenAiField, rank: u16, list: &[Json<'_>]) -> bool {
+        self.make(field, rank, |out| Json::append_list(list, out))
+    }
+
     fn details(&mut self, value: &[u8], rank: u16, names: &[(&str, GenAiField)]) {
         let Some(json) = text(value) else { return };
         let Some(object) = json::read_object(json) else {
@@ -412,8 +415,8 @@ impl<'a> Collected<'a> {
         let tools: Option<Vec<Json<'_>>> =
             elements(value).map(|tool| parts::parsed(text_of(tool)?)).collect();
         let Some(tools) = tools.filter(|tools| !tools.is_empty()) else { return };
-        let rendered = parts::rendered(tool_definitions::definitions(tools));
-        if self.offer_text(GenAiField::ToolDefinitions, rank, rendered.as_deref()) {
+        let tools = tool_definitions::definitions(tools);
+        if self.offer_list(GenAiField::ToolDefinitions, rank, &tools) {
             self.mark_mapped(rank);
         }
     }
@@ -424,11 +427,7 @@ impl<'a> Collected<'a> {
         let tool =
             |name| Members::from([("type", Json::from("function")), ("name", Json::from(name))]);
         let tools: Vec<Json<'_>> = named.map(tool).map(Json::Object).collect();
-        if tools.is_empty() {
-            return;
-        }
-        let rendered = parts::rendered(tools);
-        if self.offer_text(GenAiField::ToolDefinitions, rank, rendered.as_deref()) {
+        if self.offer_list(GenAiField::ToolDefinitions, rank, &tools) {
             self.mark_mapped(rank);
         }
     }
@@ -442,8 +441,8 @@ impl<'a> Collected<'a> {
             one => vec![one],
         };
         let texts = prompts.into_iter().filter_map(Json::into_text);
-        let rendered = parts::rendered(texts.map(|text| messages::single("user", text)).collect());
-        self.offer_text(GenAiField::InputMessages, rank, rendered.as_deref());
+        let list: Vec<Json<'_>> = texts.map(|text| messages::single("user", text)).collect();
+        self.offer_list(GenAiField::InputMessages, rank, &list);
     }
 
     fn json_messages(&mut self, field: GenAiField, role: &str, rank: u16, value: &[u8]) {
@@ -459,17 +458,17 @@ impl<'a> Collected<'a> {
         &mut self,
         field: GenAiField,
         (rank, attribute): (u16, u16),
-        read: Option<(String, Remainder<'_>)>,
+        read: Option<(Messages<'_>, Remainder<'_>)>,
     ) {
-        let Some((rendered, rest)) = read else { return };
-        if !self.offer_text(field, rank, Some(&rendered)) {
+        let Some((messages, rest)) = read else { return };
+        if !self.make(field, rank, |out| messages.append(out)) {
             return;
         }
         match rest {
             Remainder::Nothing => self.mark_mapped(attribute),
             Remainder::Object(mut rest) => {
                 tool_definitions::take_tools(&mut rest, |tools| {
-                    self.offer_text(GenAiField::ToolDefinitions, rank, Some(tools))
+                    self.offer_list(GenAiField::ToolDefinitions, rank, tools)
                 });
                 match rest.is_empty() {
                     true => self.mark_mapped(attribute),
@@ -509,12 +508,19 @@ impl<'a> Collected<'a> {
     /// A field's value, whether it was there or was found.
     pub(super) fn final_value(&self, field: GenAiField) -> Option<&[u8]> {
         let field = field.within(self.conventions);
-        let own = || {
-            let mut all = self.own_attributes.iter();
-            all.find(|own| own.field == field).map(|own| own.value).unwrap_or_default()
+        let value = if self.found & field.bit() != 0 {
+            self.value(field)
+        } else if self.own & field.bit() != 0 {
+            self.own_value(field)?
+        } else {
+            return None;
         };
-        if self.found & field.bit() != 0 { Some(self.value(field)) } else { Some(own()) }
-            .filter(|value| !value.is_empty())
+        Some(value).filter(|value| !value.is_empty())
+    }
+
+    /// The value of the first attribute that has a field's current name.
+    fn own_value(&self, field: GenAiField) -> Option<&'a [u8]> {
+        self.own_attributes.iter().find(|own| own.field == field).map(|own| own.value)
     }
 
     fn note_seen(&mut self, rank: u16) {
@@ -530,65 +536,9 @@ impl<'a> Collected<'a> {
         self.found & field.bit() != 0 && made_of == rank
     }
 
-    /// Whether a field says all that the attribute with this rank does.
-    fn says_attribute(&mut self, field: GenAiField, rank: u16, value: &[u8]) -> bool {
-        // A word of the conventions may stand for several of the dialect's.
-        let may_narrow = field == GenAiField::FinishReasons;
-        (!may_narrow && self.is_made_of(field, rank) && !self.repeated.contains(&rank))
-            || self.says(field, value)
-    }
-
-    /// Whether a field says all that a value does.
-    fn says(&mut self, field: GenAiField, value: &[u8]) -> bool {
-        let mut compared = std::mem::take(&mut self.scratch.compared);
-        compared.clear();
-        let converted = convert(field, value, &mut compared);
-        let start = compared.len();
-        // What is there already may be encoded in another way.
-        let same = converted
-            && self.final_value(field).is_some_and(|said| {
-                convert(field, said, &mut compared)
-                    && compared.get(..start) == compared.get(start..)
-            });
-        // A word of the conventions may stand for several of the dialect's.
-        let narrows = field == GenAiField::FinishReasons && !is_verbatim(value, &compared);
-        self.scratch.compared = compared;
-        same && !narrows
-    }
-
     /// The encoded value found for a field.
     pub(super) fn value(&self, field: GenAiField) -> &[u8] {
         let slot = self.scratch.slots.get(field.index()).copied().unwrap_or_default();
         self.scratch.made.get(slot.start..slot.end).unwrap_or_default()
-    }
-
-    /// Whether all that the attribute says is said by fields under their current names.
-    pub(super) fn replaced(&mut self, meaning: &KeyMeaning, value: &[u8]) -> bool {
-        let filled = self.own | self.found;
-        let has = |field: GenAiField| filled & field.within(self.conventions).bit() != 0;
-        if meaning.stays || (meaning.is_common && !self.spoken.meets(meaning.speakers)) {
-            return false;
-        }
-        match meaning.action {
-            RuleAction::Details(_) if self.dropped_usage => false,
-            // The number beside the cache follows from the sum.
-            RuleAction::To(GenAiField::InputTokens) if self.added_cache => true,
-            RuleAction::To(GenAiField::OutputTokens) if self.added_reasoning => true,
-            RuleAction::To(field) => self.says_attribute(field, meaning.rank, value),
-            RuleAction::Words(field, words) => {
-                let translated = translated(value, words);
-                self.says(field, translated.as_deref().unwrap_or(value))
-            }
-            RuleAction::Model => {
-                self.says(GenAiField::ResponseModel, value)
-                    || self.says(GenAiField::RequestModel, value)
-            }
-            RuleAction::List(index) => {
-                self.added.lists().get(index).is_some_and(|known| has(known.list.field))
-            }
-            RuleAction::Prompts => has(GenAiField::InputMessages),
-            RuleAction::Total => has(GenAiField::InputTokens) && has(GenAiField::OutputTokens),
-            _ => self.scratch.mapped.has(meaning.rank),
-        }
     }
 }

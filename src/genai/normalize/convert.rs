@@ -8,26 +8,31 @@ use crate::genai::json_value::Json;
 /// Whether an encoded value has a type that `shape` does not allow and that may be converted. Looks
 /// at the first byte only. An integer where a double belongs is left alone: it compares and sums
 /// the same.
-#[inline]
+#[inline(always)]
 pub(super) fn has_wrong_type(shape: FieldType, value: &[u8]) -> bool {
     match shape {
         FieldType::Text | FieldType::Any => false,
-        FieldType::Int => matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb | 0xca | 0xcb)),
-        _ => has_other_type(shape, value),
+        FieldType::Int => is_text(value) || matches!(value.first(), Some(0xca | 0xcb)),
+        FieldType::Double | FieldType::Bool | FieldType::Texts => is_text(value),
+        _ => has_other_value(shape, value),
     }
 }
 
+fn is_text(value: &[u8]) -> bool {
+    matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb))
+}
+
 /// The same for the shapes that take a closer look.
-fn has_other_type(shape: FieldType, value: &[u8]) -> bool {
-    let text = matches!(value.first(), Some(0xa0..=0xbf | 0xd9..=0xdb));
+fn has_other_value(shape: FieldType, value: &[u8]) -> bool {
     match shape {
         FieldType::Operation => values::is_other_operation(value),
         FieldType::Provider => values::is_other_provider(value),
-        FieldType::Reasons => text || values::has_other_reason(value),
-        FieldType::Double | FieldType::Bool | FieldType::Texts => text,
-        FieldType::Messages => text && foreign_messages::may_be_foreign(text_bytes(value)),
-        FieldType::Tools => text && tool_definitions::may_be_foreign(text_bytes(value)),
-        FieldType::Text | FieldType::Any | FieldType::Int => false,
+        FieldType::Reasons => is_text(value) || values::has_other_reason(value),
+        FieldType::Messages => {
+            is_text(value) && foreign_messages::may_be_foreign(text_bytes(value))
+        }
+        FieldType::Tools => is_text(value) && tool_definitions::may_be_foreign(text_bytes(value)),
+        _ => false,
     }
 }
 
@@ -74,7 +79,7 @@ fn in_form(field: GenAiField, token: Token<'_>, out: &mut Vec<u8>) -> bool {
         GenAiField::OutputMessages => foreign_messages::of_foreign(text, "assistant"),
         _ => foreign_messages::of_foreign(text, "user"),
     };
-    made.is_some_and(|made| written(out, &made))
+    made.is_some_and(|made| Json::append_list(&made, out))
 }
 
 fn any(token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
@@ -208,6 +213,7 @@ pub(super) fn text_list(out: &mut Vec<u8>, list: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn converted(field: GenAiField, write: impl FnOnce(&mut Vec<u8>)) -> Option<Vec<u8>> {
         let mut value = Vec::new();
@@ -260,6 +266,35 @@ mod tests {
         assert_eq!(converted(reasons, listed("STOP")), list(&["stop", "stop"]));
         assert_eq!(converted(reasons, listed("other")), list(&["other", "stop"]));
         assert_eq!(converted(reasons, |out| msgpack::array_header(out, 0)), None);
+    }
+
+    proptest! {
+        /// Scenario: reasons as texts, as JSON and as lists, with bytes that are no text. Guarantees: what they
+        /// become stays, so that a value made of an attribute says what the attribute's would.
+        #[test]
+        fn reasons_are_converted_once(
+            words in prop::collection::vec("[\\[\"a]{0,2}|STOP|stop|tool-calls|tool_call|END_TURN", 0..4),
+            form in 0..3,
+            odd: bool,
+        ) {
+            let mut given = Vec::new();
+            match form {
+                0 => msgpack::str(&mut given, &words.concat()),
+                1 => msgpack::str(&mut given, &serde_json::to_string(&words).unwrap()),
+                _ => {
+                    msgpack::array_header(&mut given, u32::try_from(words.len()).unwrap() + u32::from(odd));
+                    words.iter().for_each(|word| msgpack::str(&mut given, word));
+                    if odd {
+                        msgpack::str_bytes(&mut given, b"\xff");
+                    }
+                }
+            }
+            let (mut once, mut again) = (Vec::new(), Vec::new());
+            if convert(GenAiField::FinishReasons, &given, &mut once) {
+                prop_assert!(convert(GenAiField::FinishReasons, &once, &mut again));
+                prop_assert_eq!(once, again);
+            }
+        }
     }
 
     #[test]

@@ -115,6 +115,7 @@ macro_rules! fields {
             }
 
             /// The attribute's type.
+            #[inline(always)]
             pub const fn shape(self) -> FieldType {
                 match self { $(Self::$field => FieldType::$shape,)* }
             }

@@ -44,13 +44,13 @@ pub(super) fn may_be_foreign(text: &[u8]) -> bool {
 
 /// The messages in the form of the conventions; `None` if they have it, or are none. `role` is that of messages
 /// that have none.
-pub(super) fn of_foreign(text: &str, role: &str) -> Option<String> {
+pub(super) fn of_foreign<'a>(text: &'a str, role: &'a str) -> Option<Vec<Json<'a>>> {
     let list = parsed(text).filter(|json| json.as_list().is_some())?;
     if list.as_list()?.iter().all(is_current) {
         return None;
     }
     match messages::of_value(list, role)? {
-        (text, messages::Remainder::Nothing) => Some(text),
+        (list, messages::Remainder::Nothing) => Some(list),
         // What cannot be said would be lost.
         _ => None,
     }
@@ -64,9 +64,14 @@ fn is_current(message: &Json<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::rendered;
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
+
+    fn of_foreign(text: &str, role: &str) -> Option<String> {
+        rendered(&super::of_foreign(text, role)?)
+    }
 
     fn soup() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![

@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 
 use super::convert::text_list;
 use super::field::{FieldType, GenAiField};
-use super::{parts, tool_definitions, values};
+use super::{tool_definitions, values};
 use crate::codec::msgpack;
 use crate::genai::json_value::{Json, Members};
 
@@ -51,10 +51,19 @@ pub(super) fn read_value(text: &[u8]) -> Option<Json<'_>> {
 
 /// The value at a path: names of members, with `/` between.
 pub(super) fn member<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
-    // Paths are short: a search made for long texts takes longer.
-    let Some(slash) = path.bytes().position(|byte| byte == b'/') else { return object.get(path) };
-    let inner = object.get(path.get(..slash)?)?.as_object()?;
-    member(inner, path.get(slash.saturating_add(1)..)?)
+    // Whether a name is the first of the path: what comes behind it is seen at once with most that are not.
+    let is_first = |name: &str| {
+        let ends = match path.as_bytes().get(name.len()) {
+            Some(next) => *next == b'/',
+            None => path.len() == name.len(),
+        };
+        ends && path.starts_with(name) && !name.contains('/')
+    };
+    let (name, value) = object.iter().find(|(name, _)| is_first(name))?;
+    match path.get(name.len().saturating_add(1)..) {
+        Some(rest) => member(value.as_object()?, rest),
+        None => Some(value),
+    }
 }
 
 /// Whether all that an object has is at one of the paths, but for totals, which follow from the rest.
@@ -89,17 +98,12 @@ pub(super) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
             msgpack::str(out, text);
         }
         (FieldType::Tools, Json::List(list)) => {
-            let Some(text) = parts::rendered(tool_definitions::definitions(list.clone())) else {
-                return false;
-            };
-            msgpack::str(out, &text);
+            return Json::append_list(&tool_definitions::definitions(list.clone()), out);
         }
         (
             FieldType::Any | FieldType::Messages | FieldType::Tools,
             Json::List(_) | Json::Object(_),
-        ) => {
-            msgpack::str(out, &value.to_text());
-        }
+        ) => return value.append(out),
         (FieldType::Int, Json::Number(number)) => match number.as_i64() {
             Some(int) => msgpack::int(out, int),
             None => return false,
@@ -168,6 +172,60 @@ impl<'a> ProviderResponse<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// The value at a path, name by name.
+    fn by_names<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
+        match path.split_once('/') {
+            Some((outer, inner)) => by_names(object.get(outer)?.as_object()?, inner),
+            None => object.get(path),
+        }
+    }
+
+    fn soup(depth: u32) -> BoxedStrategy<String> {
+        let leaf = Just("1".to_owned());
+        leaf.prop_recursive(depth, 16, 4, |inner| {
+            let members = prop::collection::vec(("[ab/]{0,3}", inner), 0..4);
+            members.prop_map(|members| {
+                let members = members.iter().map(|(key, value)| format!("\"{key}\":{value}"));
+                format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+            })
+        })
+        .boxed()
+    }
+
+    proptest! {
+        /// Scenario: objects whose names repeat, are empty, and have slashes. Guarantees: a path leads where going
+        /// from name to name does.
+        #[test]
+        fn paths_lead_from_name_to_name(text in soup(3), path in "[ab/]{0,5}") {
+            let object = read_object(text.as_bytes()).unwrap_or_default();
+            prop_assert_eq!(member(&object, &path), by_names(&object, &path));
+        }
+    }
+
+    /// Scenario: names that begin as others do, are empty or have a slash, and a name that occurs twice. Guarantees:
+    /// a path leads to the first member of each name, and nowhere else.
+    #[test]
+    fn paths_lead_to_members_by_their_whole_names() {
+        let text = br#"{"":0,"a/b":1,"a":{"b":2,"bc":3,"":4},"a":{"d":5},"ab":6,"c/":7}"#;
+        let object = read_object(text).unwrap();
+        for (path, expected) in [
+            ("", Some("0")),
+            ("a", Some(r#"{"b":2,"bc":3,"":4}"#)),
+            ("ab", Some("6")),
+            ("a/b", Some("2")),
+            ("a/bc", Some("3")),
+            ("a/", Some("4")),
+            ("a/d", None),
+            ("ab/x", None),
+            ("abc", None),
+            ("c/", None),
+        ] {
+            let found = member(&object, path).map(Json::to_text);
+            assert_eq!(found.as_deref(), expected, "{path}");
+        }
+    }
 
     #[test]
     fn only_responses_are_responses() {

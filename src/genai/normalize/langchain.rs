@@ -66,6 +66,7 @@ pub(super) fn take_generation<'a>(generation: &mut Members<'a>, message: &mut Me
 
 #[cfg(test)]
 mod tests {
+    use crate::codec::msgpack::text_of;
     use crate::genai::normalize::messages::{Remainder, of_text};
     use serde_json::Value;
 
@@ -105,7 +106,9 @@ mod tests {
         ] {
             let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
             let (messages, left) = of_text(given, "user").unwrap();
-            assert_eq!(read(&messages), read(expected));
+            let mut encoded = Vec::new();
+            assert!(messages.append(&mut encoded));
+            assert_eq!(read(text_of(&encoded).unwrap()), read(expected));
             let left = match left {
                 Remainder::Object(left) => {
                     Some(read(&crate::genai::json_value::Json::Object(left).to_string()))

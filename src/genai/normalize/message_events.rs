@@ -2,9 +2,10 @@
 //! ("gen-ai-events": `gen_ai.user.message`, `gen_ai.choice` and their likes) -> messages; and the event
 //! `gen_ai.client.inference.operation.details`, which has attributes of the span.
 
+use super::convert::text_bytes;
 use super::field::GenAiField;
 use super::messages;
-use super::parts::{parsed_text, rendered};
+use super::parts::parsed_text;
 use crate::codec::msgpack::{MapView, elements, text_of};
 use crate::codec::records::layout::keys;
 use crate::genai::json_value::{Json, Members};
@@ -18,16 +19,16 @@ const SAID: [GenAiField; 4] = [
 ];
 
 /// The event that has content as attributes of the conventions.
-const DETAILS: &str = "gen_ai.client.inference.operation.details";
+const DETAILS: &[u8] = b"gen_ai.client.inference.operation.details";
 
 /// What a span's events say of it.
 #[derive(Debug, Default)]
 pub(crate) struct EventValues<'a> {
     /// The time from the span's start to its first token, in seconds.
     pub first_token: Option<f64>,
-    /// The values of fields, encoded or as JSON text.
+    /// The values of fields, encoded or as messages.
     encoded: Vec<(GenAiField, &'a [u8])>,
-    texts: Vec<(GenAiField, String)>,
+    messages: Vec<(GenAiField, Vec<Json<'a>>)>,
     /// Of each event the fields that say all of it; none of an event that stays.
     said: Vec<u64>,
     /// The fields that were taken.
@@ -59,7 +60,7 @@ impl<'a> EventValues<'a> {
             let said = match name {
                 DETAILS => read.details(attributes),
                 _ if !says_lacking(name, own) => 0,
-                "gen_ai.choice" => {
+                b"gen_ai.choice" => {
                     keep(choice(attributes), &mut output, GenAiField::OutputMessages)
                 }
                 name => {
@@ -72,14 +73,16 @@ impl<'a> EventValues<'a> {
         for (field, messages) in
             [(GenAiField::InputMessages, input), (GenAiField::OutputMessages, output)]
         {
-            read.texts.extend(rendered(messages).map(|text| (field, text)));
+            if !messages.is_empty() {
+                read.messages.push((field, messages));
+            }
         }
         read
     }
 
     /// Whether they say anything but a time.
     pub(crate) fn has_content(&self) -> bool {
-        !self.texts.is_empty() || !self.encoded.is_empty()
+        !self.messages.is_empty() || !self.encoded.is_empty()
     }
 
     /// The encoded values of fields.
@@ -87,9 +90,9 @@ impl<'a> EventValues<'a> {
         self.encoded.iter().copied()
     }
 
-    /// The values of fields that are JSON text.
-    pub(super) fn texts(&self) -> impl Iterator<Item = (GenAiField, &str)> {
-        self.texts.iter().map(|(field, text)| (*field, text.as_str()))
+    /// The values of fields that are messages.
+    pub(super) fn messages(&self) -> impl Iterator<Item = (GenAiField, &[Json<'a>])> {
+        self.messages.iter().map(|(field, messages)| (*field, messages.as_slice()))
     }
 
     /// Notes which fields were taken.
@@ -110,8 +113,8 @@ impl<'a> EventValues<'a> {
     /// Takes what an event says of the call of a tool: its arguments as the tool's message, its result as the choice.
     fn tool_event(&mut self, event: &'a [u8], own: u64) {
         let (key, field): (&[u8], _) = match name_of(event) {
-            "gen_ai.tool.message" => (b"content", GenAiField::ToolArguments),
-            "gen_ai.choice" => (b"message", GenAiField::ToolResult),
+            b"gen_ai.tool.message" => (b"content", GenAiField::ToolArguments),
+            b"gen_ai.choice" => (b"message", GenAiField::ToolResult),
             _ => {
                 self.said.push(0);
                 return;
@@ -153,8 +156,8 @@ fn keep<'a>(message: Option<Json<'a>>, messages: &mut Vec<Json<'a>>, field: GenA
     said
 }
 
-fn name_of(event: &[u8]) -> &str {
-    MapView::new(event).get(keys::NAME).and_then(text_of).unwrap_or_default()
+fn name_of(event: &[u8]) -> &[u8] {
+    MapView::new(event).get(keys::NAME).map_or(&[], text_bytes)
 }
 
 fn text_of_key(key: &[u8]) -> &str {
@@ -162,10 +165,10 @@ fn text_of_key(key: &[u8]) -> &str {
 }
 
 /// Whether an event of this name says anything beside these fields.
-fn says_lacking(name: &str, own: u64) -> bool {
+fn says_lacking(name: &[u8], own: u64) -> bool {
     let says = match name {
         DETAILS => SAID.iter().fold(0, |fields, field| fields | field.bit()),
-        "gen_ai.choice" => GenAiField::OutputMessages.bit(),
+        b"gen_ai.choice" => GenAiField::OutputMessages.bit(),
         name if role_of(name).is_some() => GenAiField::InputMessages.bit(),
         _ => 0,
     };
@@ -173,12 +176,12 @@ fn says_lacking(name: &str, own: u64) -> bool {
 }
 
 /// The role of the message that an event of this name says.
-fn role_of(name: &str) -> Option<&'static str> {
+fn role_of(name: &[u8]) -> Option<&'static str> {
     Some(match name {
-        "gen_ai.system.message" => "system",
-        "gen_ai.user.message" => "user",
-        "gen_ai.assistant.message" => "assistant",
-        "gen_ai.tool.message" => "tool",
+        b"gen_ai.system.message" => "system",
+        b"gen_ai.user.message" => "user",
+        b"gen_ai.assistant.message" => "assistant",
+        b"gen_ai.tool.message" => "tool",
         _ => return None,
     })
 }
@@ -269,20 +272,23 @@ mod tests {
             ("retry", &[("content", "hi")]),
             ("gen_ai.choice", &[("message", "ho"), ("finish_reason", "stop")]),
             ("gen_ai.tool.message", &[("id", "c")]),
-            (DETAILS, &[("gen_ai.system_instructions", "[]"), ("other", "x")]),
+            (
+                "gen_ai.client.inference.operation.details",
+                &[("gen_ai.system_instructions", "[]"), ("other", "x")],
+            ),
         ]);
         let mut read = EventValues::read(&events, &[0x80], 0, None);
-        let texts: Vec<(GenAiField, &str)> = read.texts().collect();
+        let texts: Vec<String> = read.messages().map(|(_, list)| Json::list_text(list)).collect();
         let user = r#"[{"role":"user","parts":[{"type":"text","content":"hi"}]}]"#;
         let same = |one: &str, other: &str| {
             let read = |text| serde_json::from_str::<Value>(text).unwrap();
             assert_eq!(read(one), read(other));
         };
         assert_eq!(texts.len(), 2);
-        same(texts[0].1, user);
+        same(&texts[0], user);
         let answer = r#"[{"role":"assistant","parts":[{"type":"text","content":"ho"}],
             "finish_reason":"stop"}]"#;
-        same(texts[1].1, answer);
+        same(&texts[1], answer);
         assert_eq!(read.encoded().count(), 1);
         read.take(GenAiField::InputMessages.bit() | GenAiField::SystemInstructions.bit());
         let said: Vec<bool> = (0..5).map(|number| read.is_said(number)).collect();
@@ -310,7 +316,7 @@ mod tests {
             let expected =
                 [(GenAiField::ToolArguments, Some("{}")), (GenAiField::ToolResult, Some("sunny"))];
             assert_eq!(said, expected);
-            assert_eq!(read.texts().count(), 0);
+            assert_eq!(read.messages().count(), 0);
             read.take(GenAiField::ToolArguments.bit() | GenAiField::ToolResult.bit());
             let said: Vec<bool> = (0..3).map(|number| read.is_said(number)).collect();
             assert_eq!(said, [goes, false, false]);

@@ -23,6 +23,7 @@ mod parameters;
 pub(super) mod parts;
 mod resolve;
 mod rewrite;
+mod said;
 mod scratch;
 mod seen;
 mod tool_definitions;
@@ -48,7 +49,7 @@ use super::dialects::added::AddedDialects;
 use super::dialects::merge::KeyMeaning;
 use super::dialects::{DialectSet, ValueSign};
 use super::unknown::UnknownNames;
-use crate::codec::msgpack::{Entry, MapView, int_of, text_of};
+use crate::codec::msgpack::{Entry, MapView, text_of};
 
 /// Maps the attributes of spans, of their events, and of logs.
 pub(super) struct Normalizer {
@@ -135,28 +136,21 @@ impl Normalizer {
 
     /// Whether there may be something to do with attributes that show this.
     #[inline]
-    pub(super) fn calls_for_work(&self, detection: Detection, attributes: &[u8]) -> bool {
+    pub(super) fn calls_for_work(&self, seen: &SeenAttributes<'_>, attributes: &[u8]) -> bool {
+        let detection = seen.detection;
         detection.wrong_type
             || detection.dialects != DialectSet::NONE
             || detection.lacks_operation()
-            || (detection.counts_cache() && self.excludes_cache(attributes))
+            || (detection.counts_cache() && self.excludes_cache(seen, attributes))
     }
 
     /// Whether the tokens of the input are fewer than those of the cache, so that they cannot include
     /// them.
-    fn excludes_cache(&self, attributes: &[u8]) -> bool {
-        let mut excess = 0_i64;
-        for entry in MapView::new(attributes) {
-            let tokens = int_of(entry.value).unwrap_or(0);
-            excess = match self.field_named(entry.key) {
-                Some(GenAiField::InputTokens) => excess.saturating_sub(tokens),
-                Some(GenAiField::CacheReadTokens | GenAiField::CacheCreationTokens) => {
-                    excess.saturating_add(tokens)
-                }
-                _ => excess,
-            };
+    fn excludes_cache(&self, seen: &SeenAttributes<'_>, attributes: &[u8]) -> bool {
+        if !seen.are_all_of(attributes) {
+            return self.look(attributes).excludes_cache();
         }
-        excess > 0
+        seen.excludes_cache()
     }
 
     /// Looks at a whole map of attributes.

@@ -37,18 +37,24 @@ impl Collected<'_> {
     }
 
     /// Whether a field says all that a request parameter does.
-    fn says_parameter(&self, name: &str, value: &Json<'_>) -> bool {
+    fn says_parameter(&mut self, name: &str, value: &Json<'_>) -> bool {
         let Some((_, field)) = PARAMETERS.iter().find(|(known, _)| *known == name) else {
             return false;
         };
         if value.is_null() || value.as_list().is_some_and(<[_]>::is_empty) {
             return true;
         }
-        let (mut given, mut known) = (Vec::new(), Vec::new());
-        let said = self.final_value(*field);
-        json::append(*field, value, &mut given)
-            && said.is_some_and(|said| convert(*field, said, &mut known))
-            && given == known
+        let mut compared = std::mem::take(&mut self.scratch.compared);
+        compared.clear();
+        let given = json::append(*field, value, &mut compared);
+        let start = compared.len();
+        let same = given
+            && self.final_value(*field).is_some_and(|said| {
+                convert(*field, said, &mut compared)
+                    && compared.get(..start) == compared.get(start..)
+            });
+        self.scratch.compared = compared;
+        same
     }
 
     /// What the first object of a JSON list says that says it: the chunks of one answer.

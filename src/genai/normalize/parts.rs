@@ -27,8 +27,9 @@ pub(super) fn image_part<'a>(url: impl Into<Cow<'a, str>>) -> Json<'a> {
 }
 
 /// The JSON text of a list, as of messages; `None` if it is empty.
-pub(super) fn rendered(list: Vec<Json<'_>>) -> Option<String> {
-    if list.is_empty() { None } else { Some(Json::list_text(&list)) }
+#[cfg(test)]
+pub(super) fn rendered(list: &[Json<'_>]) -> Option<String> {
+    if list.is_empty() { None } else { Some(Json::list_text(list)) }
 }
 
 /// Whether a value says nothing: null, an empty list, or an object of such.

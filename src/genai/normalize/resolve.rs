@@ -5,9 +5,9 @@ use super::convert::{convert, text_list};
 use super::field::GenAiField;
 use super::json::ProviderResponse;
 use super::message_events::EventValues;
-use super::scratch::Deferred;
+use super::scratch::{Deferred, Sayings};
 use super::{address, messages, parts, tool_parts, values};
-use crate::codec::msgpack::{self, Reader, elements, int_of, text_of};
+use crate::codec::msgpack::{self, elements, int_of, text_of};
 use crate::genai::dialect::{
     AnswerPart, Dialect, KindName, ListForm, PartForm, PartMeaning, RuleAction,
 };
@@ -16,16 +16,13 @@ use crate::genai::dialects::DialectSet;
 /// The operation of models that embed.
 const EMBEDDINGS: &str = "embeddings";
 
-/// What the dialects that a span speaks say of the kinds of spans that an attribute names, with the
-/// indices of the dialects.
-fn kind_names(
-    spoken: impl Iterator<Item = (usize, &'static Dialect)>,
-    key: &'static str,
-) -> impl Iterator<Item = (usize, &'static KindName)> {
-    spoken.flat_map(move |(index, dialect)| {
-        let named = dialect.kinds.iter().filter(move |kinds| kinds.key == key);
-        named.flat_map(|kinds| kinds.names).map(move |name| (index, name))
-    })
+/// Shows what a dialect says of the kinds of spans that an attribute names.
+fn each_kind(dialect: &'static Dialect, key: &str, mut see: impl FnMut(&'static KindName)) {
+    for kinds in dialect.kinds {
+        if kinds.key == key {
+            kinds.names.iter().for_each(&mut see);
+        }
+    }
 }
 
 impl<'a> Collected<'a> {
@@ -34,18 +31,23 @@ impl<'a> Collected<'a> {
         // No two have one rank.
         self.deferred.sort_unstable_by_key(|known| known.meaning.rank);
         let count = self.deferred.len();
-        if self.names_kind {
+        if self.sayings.names_kind() {
             (0..count).for_each(|at| self.resolve_operation(at));
         }
         if !self.trees.is_empty() {
             self.resolve_lists();
         }
-        if self.has_others {
+        let sayings = self.sayings;
+        if sayings.has(Sayings::PARAMETERS) {
             self.resolve_parameters();
+        }
+        if sayings.has(Sayings::MODEL) {
             self.resolve_model();
+        }
+        if sayings.has(Sayings::BASE) {
             self.resolve_address();
         }
-        if self.has_parts && self.names_kind {
+        if sayings.has(Sayings::PART) && sayings.names_kind() {
             (0..count).for_each(|at| self.resolve_parts(at));
         }
         if let Some(seconds) = events.first_token {
@@ -54,7 +56,7 @@ impl<'a> Collected<'a> {
                 true
             });
         }
-        if self.has_others {
+        if sayings.has(Sayings::ANSWER) {
             self.resolve_answer();
         }
         if events.has_content() {
@@ -65,9 +67,10 @@ impl<'a> Collected<'a> {
         self.resolve_reasoning();
         self.infer_operation();
         self.resolve_session();
-        if !self.inferred.is_empty() {
-            let inferred = std::mem::take(&mut self.inferred);
+        if !self.scratch.inferred.is_empty() {
+            let inferred = std::mem::take(&mut self.scratch.inferred);
             self.make(GenAiField::Inferred, LAST, |out| text_list(out, &inferred));
+            self.scratch.inferred = inferred;
         }
         self.scratch.pad();
     }
@@ -79,8 +82,8 @@ impl<'a> Collected<'a> {
             let made = self.make(field, LAST, |out| convert(field, value, out));
             taken |= if made { field.bit() } else { 0 };
         }
-        for (field, text) in events.texts() {
-            let made = self.offer_text(field, LAST, Some(text));
+        for (field, list) in events.messages() {
+            let made = self.offer_list(field, LAST, list);
             taken |= if made { field.bit() } else { 0 };
         }
         events.take(taken);
@@ -91,31 +94,23 @@ impl<'a> Collected<'a> {
         let is_kind = |known: &&Deferred<'a>| {
             matches!(known.meaning.action, RuleAction::Kind | RuleAction::Event)
         };
-        let kind = self.deferred.get(at).filter(is_kind)?;
-        let said = Reader::new(kind.value).str().ok()?;
-        let mut said = address::member(said, "type").map_or(said, str::as_bytes);
-        // Of JSON text the quotation marks.
-        while let Some(inner) = said.strip_prefix(b"\"") {
-            said = inner;
-        }
-        while let Some(inner) = said.strip_suffix(b"\"") {
-            said = inner;
-        }
-        Some((*kind, said))
+        let known = self.deferred.get(at).filter(is_kind)?;
+        Some((*known, known.kind))
     }
 
     fn resolve_operation(&mut self, at: usize) {
         let Some((kind, said)) = self.kind_at(at) else { return };
         // Of one dialect the first attribute that names the kind counts.
         let before = self.named_by;
-        let named = kind_names(self.dialects(), kind.meaning.key)
-            .filter(|(_, known)| known.name.as_bytes().eq_ignore_ascii_case(said))
-            .filter(|(index, _)| !before.has(*index));
         let (mut operation, mut may_embed) = (None, false);
-        for (index, known) in named {
-            self.named_by = self.named_by.and(DialectSet::of(index));
-            may_embed |= known.may_embed && operation.is_none();
-            operation = operation.or(known.operation);
+        for (index, dialect) in self.dialects().filter(|(index, _)| !before.has(*index)) {
+            each_kind(dialect, kind.meaning.key, |known| {
+                if known.name.as_bytes().eq_ignore_ascii_case(said) {
+                    self.named_by = self.named_by.and(DialectSet::of(index));
+                    may_embed |= known.may_embed && operation.is_none();
+                    operation = operation.or(known.operation);
+                }
+            });
         }
         if may_embed && self.embeds() {
             self.infer(GenAiField::OperationName, EMBEDDINGS);
@@ -143,8 +138,7 @@ impl<'a> Collected<'a> {
 
     /// Whether an attribute names the span's kind.
     fn has_kind(&self) -> bool {
-        self.names_kind
-            && self.deferred(|action| matches!(action, RuleAction::Kind), None).is_some()
+        self.sayings.has(Sayings::KIND)
     }
 
     /// Drops the token counts of spans that sum up the model calls beneath them.
@@ -204,7 +198,7 @@ impl<'a> Collected<'a> {
 
     fn infer(&mut self, field: GenAiField, text: &str) {
         if self.offer_text(field, LAST, Some(text)) {
-            self.inferred.push(field.name());
+            self.scratch.inferred.push(field.name());
         }
     }
 
@@ -224,7 +218,7 @@ impl<'a> Collected<'a> {
         let mut parts = Vec::new();
         let mut mapped = Vec::new();
         for (part, known) in known {
-            let Some(Deferred { meaning, value }) = known else { continue };
+            let Some(Deferred { meaning, value, .. }) = known else { continue };
             let Some(text) = text_of(value).filter(|text| !text.is_empty()) else { continue };
             match part {
                 AnswerPart::Reasoning => parts.push(parts::reasoning_part(text)),
@@ -239,8 +233,8 @@ impl<'a> Collected<'a> {
         let reason = self
             .final_value(GenAiField::FinishReasons)
             .and_then(|reasons| elements(reasons).next().and_then(text_of).map(str::to_owned));
-        let rendered = messages::answer(parts, reason.as_deref());
-        if self.offer_text(GenAiField::OutputMessages, LAST, rendered.as_deref()) {
+        let answer = messages::answer(parts, reason.as_deref());
+        if self.offer_list(GenAiField::OutputMessages, LAST, answer.as_slice()) {
             mapped.into_iter().for_each(|rank| self.mark_mapped(rank));
         }
     }
@@ -255,13 +249,13 @@ impl<'a> Collected<'a> {
                 let reasons: Vec<&str> = reasons.collect();
                 self.make(GenAiField::FinishReasons, LAST, |out| text_list(out, &reasons));
             }
-            let rendered = match list.form {
+            let values = match list.form {
                 ListForm::Value(render) => render(tree),
                 ListForm::Messages(render, role) | ListForm::Completions(render, role) => {
                     render(tree, role)
                 }
             };
-            self.offer_text(list.field, FIRST, rendered.as_deref());
+            self.offer_list(list.field, FIRST, &values);
         }
     }
 
@@ -292,16 +286,19 @@ impl<'a> Collected<'a> {
 
     fn resolve_parts(&mut self, at: usize) {
         let Some((kind, said)) = self.kind_at(at) else { return };
-        let named = kind_names(self.dialects(), kind.meaning.key);
-        for (dialect, known) in named.filter(|(_, known)| known.name.as_bytes() == said) {
-            known.parts.iter().for_each(|part| self.resolve_part(*part, dialect));
+        for (index, dialect) in self.dialects() {
+            each_kind(dialect, kind.meaning.key, |known| {
+                if known.name.as_bytes() == said {
+                    known.parts.iter().for_each(|part| self.resolve_part(*part, index));
+                }
+            });
         }
     }
 
     fn resolve_part(&mut self, meaning: PartMeaning, dialect: usize) {
         let is_it = |action| matches!(action, RuleAction::Part(of) if of == meaning.part);
         let part = self.deferred(is_it, Some(dialect));
-        let Some(Deferred { meaning: key, value }) = part else { return };
+        let Some(Deferred { meaning: key, value, .. }) = part else { return };
         match meaning.form {
             PartForm::First(field) => {
                 self.make(field, FIRST, |out| convert(field, value, out));
@@ -336,8 +333,7 @@ impl<'a> Collected<'a> {
             return false;
         }
         let Some(text) = text_of(value).filter(|text| !text.is_empty()) else { return false };
-        let message = messages::list_of_single(role, text);
-        self.offer_text(field, LAST, message.as_deref());
+        self.make(field, LAST, |out| messages::append_single(role, text, out));
         true
     }
 

@@ -24,10 +24,12 @@ pub(super) fn write(
     };
     let mut cuts = std::mem::take(&mut collected.scratch.cuts);
     cuts.clear();
+    let mut gone = 0_u32;
     if !keep_originals {
         for DialectAttribute { meaning, entry } in dialect {
             if collected.replaced(meaning, entry.value) {
-                cuts.push(cut(entry.raw, None));
+                gone = gone.saturating_add(1);
+                add_cut(&mut cuts, cut(entry.raw, None));
             } else if collected.leaves_parts() && collected.left_of(meaning).is_some() {
                 cuts.push(cut(entry.raw, Some(*meaning)));
             }
@@ -35,21 +37,32 @@ pub(super) fn write(
     }
     if collected.corrects_own() {
         let corrected = |own: &&OwnAttribute<'_>| collected.corrects(own.field);
-        let own = collected.own_attributes.iter().filter(corrected);
-        cuts.extend(own.map(|own| cut(own.raw, None)));
+        for own in collected.own_attributes.iter().filter(corrected) {
+            gone = gone.saturating_add(1);
+            cuts.push(cut(own.raw, None));
+        }
         cuts.sort_unstable_by_key(|cut| cut.start);
     }
     let additions = collected.additions();
     let changed = additions != 0 || !cuts.is_empty();
     if changed {
-        let gone = cuts.iter().filter(|cut| cut.left_of.is_none()).count();
-        let stay = pairs.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX));
+        let stay = pairs.saturating_sub(gone);
         msgpack::map_header(out, stay.saturating_add(additions.count_ones()));
         copy_stays(body, &cuts, collected, out);
         add(collected, out);
     }
     collected.scratch.cuts = cuts;
     changed
+}
+
+/// Adds a pair that goes, as one with the pair before it if that goes, too.
+fn add_cut(cuts: &mut Vec<Cut>, cut: Cut) {
+    match cuts.last_mut() {
+        Some(last) if last.left_of.is_none() && last.start + last.length == cut.start => {
+            last.length += cut.length;
+        }
+        _ => cuts.push(cut),
+    }
 }
 
 /// Appends the pairs of attributes that stay, those that stand together in one piece.

@@ -2,7 +2,7 @@
 
 use super::field::{Conventions, EncodedName, GenAiField};
 use crate::codec::ShortText;
-use crate::genai::dialect::Dialect;
+use crate::genai::dialect::{Dialect, RuleAction};
 use crate::genai::dialects::DialectSet;
 use crate::genai::dialects::added::AddedDialects;
 use crate::genai::dialects::merge::{KeyMeaning, RULE_COUNT};
@@ -54,6 +54,8 @@ pub(super) struct Scratch {
     pub(super) slots: Box<[Slot; GenAiField::COUNT]>,
     /// Two values that are compared.
     pub(super) compared: Vec<u8>,
+    /// What was inferred of what was not said.
+    pub(super) inferred: Vec<&'static str>,
     /// What is cut out of the attributes.
     pub(super) cuts: Vec<Cut>,
     /// Which attributes are wholly said by fields now.
@@ -78,6 +80,7 @@ impl Scratch {
             made: Vec::new(),
             slots: Box::new([Slot::default(); GenAiField::COUNT]),
             compared: Vec::new(),
+            inferred: Vec::new(),
             cuts: Vec::new(),
             mapped: RankBits::none(),
             read: RankBits::none(),
@@ -90,6 +93,7 @@ impl Scratch {
     /// Forgets the span.
     pub(super) fn clear(&mut self) {
         self.made.clear();
+        self.inferred.clear();
         self.mapped.clear();
         self.read.clear();
     }
@@ -113,7 +117,7 @@ impl Scratch {
     }
 }
 
-/// A pair of a map that does not stay as it is.
+/// A pair of a map that does not stay as it is, or pairs one after the other that go.
 #[derive(Clone, Copy)]
 pub(super) struct Cut {
     /// Where it begins in the pairs of the map, and how long it is.
@@ -123,9 +127,57 @@ pub(super) struct Cut {
     pub(super) left_of: Option<&'static KeyMeaning>,
 }
 
+/// What deferred attributes say, as a set.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sayings(u8);
+
+impl Sayings {
+    /// The kind of the span.
+    pub(super) const KIND: Self = Self(1);
+    /// The kind of the span, by a name that is none of a kind.
+    pub(super) const EVENT: Self = Self(1 << 1);
+    /// A part of the span, or what type it has.
+    pub(super) const PART: Self = Self(1 << 2);
+    pub(super) const MODEL: Self = Self(1 << 3);
+    pub(super) const BASE: Self = Self(1 << 4);
+    pub(super) const ANSWER: Self = Self(1 << 5);
+    pub(super) const PARAMETERS: Self = Self(1 << 6);
+
+    /// What an attribute says.
+    fn of(action: RuleAction) -> Self {
+        match action {
+            RuleAction::Kind => Self::KIND,
+            RuleAction::Event => Self::EVENT,
+            RuleAction::Part(_) | RuleAction::MediaType(_) => Self::PART,
+            RuleAction::Model => Self::MODEL,
+            RuleAction::ApiBase | RuleAction::ApiBaseWithin => Self::BASE,
+            RuleAction::Answer(_) => Self::ANSWER,
+            RuleAction::Parameters => Self::PARAMETERS,
+            _ => Self(0),
+        }
+    }
+
+    /// Adds what an attribute says.
+    pub(super) fn add(&mut self, action: RuleAction) {
+        self.0 |= Self::of(action).0;
+    }
+
+    /// Whether that is among it.
+    pub(super) const fn has(self, one: Self) -> bool {
+        self.0 & one.0 != 0
+    }
+
+    /// Whether the span's kind is among it, by whatever name.
+    pub(super) const fn names_kind(self) -> bool {
+        self.has(Self::KIND) || self.has(Self::EVENT)
+    }
+}
+
 /// An attribute that means something only together with others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deferred<'a> {
     pub(super) meaning: &'static KeyMeaning,
     pub(super) value: &'a [u8],
+    /// Of an attribute that names the span's kind, the name.
+    pub(super) kind: &'a [u8],
 }

@@ -3,11 +3,11 @@
 use super::detection::Detection;
 use super::field::GenAiField;
 use super::scratch::Deferred;
-use crate::codec::msgpack::{Entry, MapView};
+use crate::codec::msgpack::{Entry, MapView, int_of};
 use crate::genai::dialects::merge::KeyMeaning;
 
-/// How many attributes of a kind most spans have.
-const ROOM: usize = 16;
+/// More attributes of a kind than most spans have.
+const ROOM: usize = 64;
 
 /// An attribute of a dialect.
 #[derive(Clone, Copy)]
@@ -56,6 +56,18 @@ impl SeenAttributes<'_> {
         self.dialect.clear();
         self.own.clear();
         self.unnamed.clear();
+    }
+
+    /// Whether the tokens of the input are fewer than those of the cache.
+    pub(super) fn excludes_cache(&self) -> bool {
+        let excess = self.own.iter().fold(0_i64, |excess, own| match own.field {
+            GenAiField::InputTokens => excess.saturating_sub(int_of(own.value).unwrap_or(0)),
+            GenAiField::CacheReadTokens | GenAiField::CacheCreationTokens => {
+                excess.saturating_add(int_of(own.value).unwrap_or(0))
+            }
+            _ => excess,
+        });
+        excess > 0
     }
 
     /// Whether these are the attributes of a map: a span that has two maps shows those of both.

@@ -1,7 +1,7 @@
 //! Tool definitions: as providers write them -> the form of the GenAI conventions,
 //! "gen-ai-tool-definitions.json": `{"type", "name", "description", "parameters"}`.
 
-use super::parts::{parsed, rendered};
+use super::parts::parsed;
 use crate::genai::json_value::{Json, Members};
 
 /// How far into a text the first definition shows its form.
@@ -24,13 +24,13 @@ pub(super) fn may_be_foreign(text: &[u8]) -> bool {
     !is_current && (has(b"\"function\":") || has(b"eclarations\":"))
 }
 
-/// Definitions as one JSON text, in the form of the conventions; `None` if they are in it.
-pub(super) fn of_foreign(text: &str) -> Option<String> {
+/// Definitions of one JSON text, in the form of the conventions; `None` if they are in it.
+pub(super) fn of_foreign(text: &str) -> Option<Vec<Json<'_>>> {
     let list = parsed(text)?.into_list()?;
     if list.iter().all(|tool| functions(tool).is_none()) {
         return None;
     }
-    rendered(definitions(list))
+    Some(definitions(list))
 }
 
 /// The functions that a tool defines in another form, and the member that has them.
@@ -105,23 +105,26 @@ fn definition<'a>(
     Json::Object(definition)
 }
 
-/// Takes the definitions that a request has beside its messages, as JSON text in the form of the conventions, if
-/// `is_taken` says so.
-pub(super) fn take_tools(request: &mut Members<'_>, is_taken: impl FnOnce(&str) -> bool) {
+/// Takes the definitions that a request has beside its messages, in the form of the conventions, if `is_taken` says so.
+pub(super) fn take_tools(request: &mut Members<'_>, is_taken: impl FnOnce(&[Json<'_>]) -> bool) {
     let is_tool = |tool: &Json<'_>| tool.get("name").is_some() || functions(tool).is_some();
     let tools = request.get("tools").and_then(Json::as_list);
     let tools = tools.filter(|tools| tools.iter().all(is_tool));
-    let rendered = tools.and_then(|tools| rendered(definitions(tools.to_vec())));
-    if rendered.is_some_and(|rendered| is_taken(&rendered)) {
+    if tools.is_some_and(|tools| is_taken(&definitions(tools.to_vec()))) {
         request.take("tools");
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::rendered;
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
+
+    fn of_foreign(text: &str) -> Option<String> {
+        rendered(&super::of_foreign(text)?)
+    }
 
     fn soup() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![Just(json!("function")), Just(json!(null)), Just(json!(1))];

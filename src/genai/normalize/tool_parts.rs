@@ -133,11 +133,15 @@ pub(super) fn call<'a>(
 
 #[cfg(test)]
 mod tests {
+    use crate::codec::msgpack::text_of;
     use crate::genai::normalize::messages::of_text;
     use serde_json::Value;
 
     fn of_json(text: &str, role: &str) -> Option<String> {
-        of_text(text, role).map(|(messages, _)| messages)
+        let (messages, _) = of_text(text, role)?;
+        let mut encoded = Vec::new();
+        assert!(messages.append(&mut encoded));
+        text_of(&encoded).map(str::to_owned)
     }
 
     fn same(rendered: Option<String>, expected: &str) {

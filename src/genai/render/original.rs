@@ -24,10 +24,9 @@ pub(super) fn restore<'a>(
     let mut given = Vec::with_capacity(attributes.len());
     write(&others, &mut given);
     let mut seen = normalizer.look(&given);
-    let detection = seen.detection;
     let mut mapped = Vec::with_capacity(attributes.len());
-    let mut said_by_events = events(detection);
-    if normalizer.calls_for_work(detection, &given) || said_by_events.has_content() {
+    let mut said_by_events = events(seen.detection);
+    if normalizer.calls_for_work(&seen, &given) || said_by_events.has_content() {
         normalizer.rewrite(&given, &mut seen, &mut said_by_events, &mut mapped);
     }
     // What would have to be inferred is not said.

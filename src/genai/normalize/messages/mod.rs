@@ -8,16 +8,14 @@
 use std::borrow::Cow;
 
 use super::indexed_keys::KeyTree;
-use super::parts::{
-    image_part, parsed, parsed_text, reasoning_part, rendered, says_nothing, text_part,
-};
+use super::parts::{image_part, parsed, parsed_text, reasoning_part, says_nothing, text_part};
 use super::tool_parts::{call, call_part, is_result_list, provider_call, tool_response};
 use super::{langchain, tool_definitions, values};
-use crate::genai::json_value::{Json, Members};
+use crate::genai::json_value::{self, Json, Members};
 
 /// What came out as one message of these parts.
 #[must_use]
-pub fn answer(parts: Vec<Json<'_>>, reason: Option<&str>) -> Option<String> {
+pub fn answer<'a>(parts: Vec<Json<'a>>, reason: Option<&'a str>) -> Option<Json<'a>> {
     if parts.is_empty() {
         return None;
     }
@@ -27,7 +25,7 @@ pub fn answer(parts: Vec<Json<'_>>, reason: Option<&str>) -> Option<String> {
     if let Some(reason) = reason {
         message.push("finish_reason", values::finish_reason(reason).into());
     }
-    rendered(vec![Json::Object(message)])
+    Some(Json::Object(message))
 }
 
 /// A whole message of one text.
@@ -50,19 +48,37 @@ struct SinglePart<'a> {
     content: &'a str,
 }
 
-/// The JSON text of a list of one message of one text.
-#[must_use]
-pub fn list_of_single(role: &str, content: &str) -> Option<String> {
+/// Appends the JSON text of a list of one message of one text, as an encoded text.
+pub(super) fn append_single(role: &str, content: &str, out: &mut Vec<u8>) -> bool {
     let message = SingleMessage { role, parts: [SinglePart { r#type: "text", content }] };
-    serde_json::to_string(&[message]).ok()
+    json_value::append(&[message], out)
+}
+
+/// Messages that a text says.
+#[derive(Debug)]
+pub enum Messages<'a> {
+    /// These.
+    List(Vec<Json<'a>>),
+    /// One of this role with this content.
+    Single(&'a str, Cow<'a, str>),
+}
+
+impl Messages<'_> {
+    /// Appends their JSON text as an encoded text.
+    pub(super) fn append(&self, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::List(list) => Json::append_list(list, out),
+            Self::Single(role, content) => append_single(role, content, out),
+        }
+    }
 }
 
 /// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
 #[must_use]
-pub fn of_open_inference(tree: KeyTree<'_>, role: &str) -> Option<String> {
+pub fn of_open_inference<'a>(tree: KeyTree<'a>, role: &'a str) -> Vec<Json<'a>> {
     let messages = tree.into_list().into_iter();
     let messages = messages.filter_map(|mut element| element.take("message")?.into_object());
-    rendered(messages.map(|message| finished(message, role)).collect())
+    messages.map(|message| finished(message, role)).collect()
 }
 
 fn open_inference_part(mut content: Members<'_>) -> Option<Json<'_>> {
@@ -80,8 +96,8 @@ fn open_inference_part(mut content: Members<'_>) -> Option<Json<'_>> {
 
 /// Messages of OpenLLMetry, `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`.
 #[must_use]
-pub fn of_traceloop(tree: KeyTree<'_>, role: &str) -> Option<String> {
-    rendered(tree.into_list().into_iter().map(|message| finished(message, role)).collect())
+pub fn of_traceloop<'a>(tree: KeyTree<'a>, role: &'a str) -> Vec<Json<'a>> {
+    tree.into_list().into_iter().map(|message| finished(message, role)).collect()
 }
 
 /// Members of messages that parts, roles and reasons say.
@@ -132,7 +148,7 @@ impl<'a> Said<'a> {
                 }
             }
             Some(content) => content_parts(content, &mut parts),
-            None => parts.extend(self.parts.into_iter().map(provider_part)),
+            None => add_parts(self.parts, &mut parts),
         }
         parts.extend(self.calls.iter().map(call_part));
         if let Some(name) = self.function {
@@ -152,25 +168,19 @@ fn calls(value: Json<'_>) -> Vec<Members<'_>> {
 }
 
 /// The message in the form of the conventions.
-fn finished<'a>(message: Members<'a>, role: &'a str) -> Json<'a> {
+fn finished<'a>(mut message: Members<'a>, role: &'a str) -> Json<'a> {
     let mut said = Said::default();
-    let mut members = Members::with_capacity(message.len().max(3));
-    let mut others = Vec::new();
-    for (key, value) in message {
-        // What else a message has, it keeps.
-        let other = said.take(&key, value).filter(|value| !says_nothing(value));
-        others.extend(other.map(|value| (key, value)));
-    }
+    // What else a message has, it keeps.
+    message.sort_out(|key, value| said.take(key, value).filter(|value| !says_nothing(value)));
     let role = said.role.take().filter(|role| !role.is_empty()).unwrap_or(Cow::Borrowed(role));
     let reason = said.finish_reason.take();
     let parts = said.into_parts(&role);
-    members.push("role", Json::Text(role_of(role)));
-    members.push("parts", Json::List(parts));
     if let Some(reason) = reason {
-        members.push("finish_reason", Json::Text(finish_reason(reason)));
+        message.prepend("finish_reason", Json::Text(finish_reason(reason)));
     }
-    others.into_iter().for_each(|(key, value)| members.push(key, value));
-    Json::Object(members)
+    message.prepend("parts", Json::List(parts));
+    message.prepend("role", Json::Text(role_of(role)));
+    Json::Object(message)
 }
 
 /// LangChain's words for roles.
@@ -195,11 +205,21 @@ fn content_parts<'a>(content: Json<'a>, parts: &mut Vec<Json<'a>>) {
         Json::Text(text) if text.is_empty() => {}
         Json::Text(text) => match parsed_text(&text).filter(is_part_list) {
             Some(list) => content_parts(list, parts),
+            None if parts.is_empty() => *parts = vec![text_part(text)],
             None => parts.push(text_part(text)),
         },
-        Json::List(list) => parts.extend(list.into_iter().map(provider_part)),
+        Json::List(list) => add_parts(list, parts),
         Json::Object(_) => parts.push(provider_part(content)),
         _ => {}
+    }
+}
+
+/// Adds the parts that providers write so; the first in the memory of the list.
+fn add_parts<'a>(list: Vec<Json<'a>>, parts: &mut Vec<Json<'a>>) {
+    let mut made: Vec<Json<'a>> = list.into_iter().map(provider_part).collect();
+    match parts.is_empty() {
+        true => *parts = made,
+        false => parts.append(&mut made),
     }
 }
 
@@ -266,6 +286,14 @@ fn provider_part(part: Json<'_>) -> Json<'_> {
     if members.has("type") && members.get("content").is_some_and(Json::is_text) {
         return Json::Object(members);
     }
+    // What most are: the same with another name for the text.
+    if let [(kind, of_kind), (name, Json::Text(_))] = members.pairs_mut()
+        && kind == "type"
+        && name == "text"
+    {
+        (*of_kind, *name) = ("text".into(), Cow::Borrowed("content"));
+        return Json::Object(members);
+    }
     if members.get("text").is_some_and(Json::is_text)
         && let Some(text) = members.take("text").and_then(Json::into_text)
     {
@@ -291,16 +319,16 @@ fn provider_part(part: Json<'_>) -> Json<'_> {
 
 /// Messages given as one text, as JSON or as the one message's content, and what of the text they do not say.
 #[must_use]
-pub fn of_text<'a>(text: &'a str, role: &'a str) -> Option<(String, Remainder<'a>)> {
-    let whole = match text.trim_start().as_bytes().first()? {
-        b'{' | b'[' => return of_value(parsed(text)?, role),
-        b'"' => {
-            let inner: String = serde_json::from_str(text).ok()?;
-            list_of_single(role, &inner)
+pub fn of_text<'a>(text: &'a str, role: &'a str) -> Option<(Messages<'a>, Remainder<'a>)> {
+    let content = match text.trim_start().as_bytes().first()? {
+        b'{' | b'[' => {
+            let (list, rest) = of_value(parsed(text)?, role)?;
+            return Some((Messages::List(list), rest));
         }
-        _ => list_of_single(role, text),
+        b'"' => Json::read(text)?.into_text()?,
+        _ => Cow::Borrowed(text),
     };
-    Some((whole?, Remainder::Nothing))
+    Some((Messages::Single(role, content), Remainder::Nothing))
 }
 
 /// What of a text no message says.
@@ -319,7 +347,10 @@ const LISTS: [&str; 4] = ["messages", "choices", "contents", "generations"];
 
 /// Messages given as one JSON value: a list of messages, an object that has one, or one message; and what they
 /// leave of it.
-pub(super) fn of_value<'a>(json: Json<'a>, role: &'a str) -> Option<(String, Remainder<'a>)> {
+pub(super) fn of_value<'a>(
+    json: Json<'a>,
+    role: &'a str,
+) -> Option<(Vec<Json<'a>>, Remainder<'a>)> {
     let (mut list, others) = match json {
         Json::List(list) => (list, Members::default()),
         Json::Object(mut members) => {
@@ -344,7 +375,7 @@ pub(super) fn of_value<'a>(json: Json<'a>, role: &'a str) -> Option<(String, Rem
         whole &= says_all;
         Some(message)
     });
-    let messages = rendered(messages.collect::<Option<Vec<_>>>()?)?;
+    let messages = messages.collect::<Option<Vec<_>>>().filter(|list| !list.is_empty())?;
     let rest = match whole {
         false => Remainder::All,
         true if others.is_empty() => Remainder::Nothing,
@@ -398,17 +429,17 @@ fn plain_message<'a>(mut message: Members<'a>, role: &'a str) -> Option<Json<'a>
 
 /// Tool definitions of `OpenInference`, each a JSON text.
 #[must_use]
-pub fn tools(tree: KeyTree<'_>) -> Option<String> {
+pub fn tools(tree: KeyTree<'_>) -> Vec<Json<'_>> {
     let schemas = tree.into_list().into_iter().filter_map(|mut element| {
         let schema = element.take("tool")?.into_object()?.take("json_schema")?.into_text()?;
         Some(parsed_text(&schema).unwrap_or(Json::Text(schema)))
     });
-    rendered(tool_definitions::definitions(schemas.collect()))
+    tool_definitions::definitions(schemas.collect())
 }
 
 /// Tool definitions of OpenLLMetry.
 #[must_use]
-pub fn functions(tree: KeyTree<'_>) -> Option<String> {
+pub fn functions(tree: KeyTree<'_>) -> Vec<Json<'_>> {
     let definitions = tree.into_list().into_iter().map(|mut function| {
         let mut definition = Members::from([("type", "function".into())]);
         for key in ["name", "description", "parameters"] {
@@ -421,20 +452,24 @@ pub fn functions(tree: KeyTree<'_>) -> Option<String> {
         }
         Json::Object(definition)
     });
-    rendered(definitions.collect())
+    definitions.collect()
 }
 
 /// Documents that a retrieval found.
 #[must_use]
-pub fn documents(tree: KeyTree<'_>) -> Option<String> {
+pub fn documents(tree: KeyTree<'_>) -> Vec<Json<'_>> {
     let documents = tree.into_list().into_iter();
-    rendered(documents.filter_map(|mut element| element.take("document")).collect())
+    documents.filter_map(|mut element| element.take("document")).collect()
 }
 
 #[cfg(test)]
+mod property_tests;
+
+#[cfg(test)]
 mod tests {
+    use super::super::parts::rendered;
     use super::*;
-    use crate::codec::msgpack;
+    use crate::codec::msgpack::{self, text_of};
     use serde_json::Value;
 
     /// Gives `read` what keys with these texts hold.
@@ -451,7 +486,7 @@ mod tests {
     }
 
     fn of_json(text: &str, role: &str) -> Option<String> {
-        of_value(parsed(text)?, role).map(|(messages, _)| messages)
+        of_value(parsed(text)?, role).and_then(|(messages, _)| rendered(&messages))
     }
 
     fn same(text: Option<String>, expected: &str) {
@@ -463,8 +498,9 @@ mod tests {
     #[test]
     fn a_single_message_is_written_as_its_value() {
         for content in ["", "hi", "a \"b\"\n\u{1}\u{e9}"] {
-            let value = rendered(vec![single("user", content)]);
-            assert_eq!(list_of_single("user", content), value);
+            let mut written = Vec::new();
+            assert!(append_single("user", content, &mut written));
+            assert_eq!(text_of(&written), rendered(&[single("user", content)]).as_deref());
         }
     }
 
@@ -484,7 +520,7 @@ mod tests {
             ("2.message.content", "3"),
         ];
         same(
-            of_tree(&pairs, |tree| of_open_inference(tree, "user")),
+            of_tree(&pairs, |tree| rendered(&of_open_inference(tree, "user"))),
             r#"[{"role":"user","parts":[{"type":"text","content":"what is this"},
                 {"type":"uri","modality":"image","uri":"https://x/y.png"}]},
                {"role":"assistant","parts":[
@@ -506,7 +542,7 @@ mod tests {
         ];
         of_tree(&pairs, |tree| assert_eq!(tree.texts("finish_reason"), ["tool_calls"]));
         same(
-            of_tree(&pairs, |tree| of_traceloop(tree, "assistant")),
+            of_tree(&pairs, |tree| rendered(&of_traceloop(tree, "assistant"))),
             r#"[{"role":"assistant","finish_reason":"tool_call","parts":[
                 {"type":"text","content":"hi"},
                 {"type":"tool_call","id":"c","name":"f","arguments":"not json"}]}]"#,
@@ -530,8 +566,8 @@ mod tests {
     fn tool_definitions() {
         let given = [("0.name", "f"), ("0.parameters", r#"{"type":"object"}"#)];
         let expected = r#"[{"type":"function","name":"f","parameters":{"type":"object"}}]"#;
-        same(of_tree(&given, functions), expected);
+        same(of_tree(&given, |tree| rendered(&functions(tree))), expected);
         let given = [("0.tool.json_schema", r#"{"name":"g"}"#)];
-        same(of_tree(&given, tools), r#"[{"name":"g"}]"#);
+        same(of_tree(&given, |tree| rendered(&tools(tree))), r#"[{"name":"g"}]"#);
     }
 }
