@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The input ends too early, or is not msgpack.
-    #[inline]
+    #[inline(always)]
     pub fn key(&mut self) -> Result<&'a [u8], ReadError> {
         // What nearly all keys are.
         if let Some((head @ 0xa0..=0xbf, tail)) = self.rest.split_first() {
@@ -201,30 +201,6 @@ impl<'a> Reader<'a> {
             return self.take(usize::from(*length));
         }
         self.other_key()
-    }
-
-    /// Reads a map's key and skips its value: [`Reader::key`] and [`Reader::skip`], without a call for what most pairs
-    /// are.
-    ///
-    /// # Errors
-    /// The input ends too early, or is not msgpack.
-    #[inline(always)]
-    pub fn pair(&mut self) -> Result<(&'a [u8], &'a [u8]), ReadError> {
-        let key = match self.rest.split_first() {
-            Some((head @ 0xa0..=0xbf, tail)) => {
-                self.rest = tail;
-                self.take(usize::from(head & 0x1f))?
-            }
-            _ => self.key()?,
-        };
-        if let Some(head) = self.rest.first()
-            && let size @ 1.. = size_by_head(*head)
-            && let Some((value, rest)) = self.rest.split_at_checked(size)
-        {
-            self.rest = rest;
-            return Ok((key, value));
-        }
-        Ok((key, self.skip()?))
     }
 
     #[inline(never)]
@@ -242,7 +218,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The input ends too early, or is not msgpack.
-    #[inline]
+    #[inline(always)]
     pub fn skip(&mut self) -> Result<&'a [u8], ReadError> {
         // What most objects are: of a size that the first byte says.
         if let Some(head) = self.rest.first()

@@ -124,7 +124,7 @@ impl<'a> SpanView<'a> {
                 let start = reader.rest();
                 for _ in 0..pairs_or_skip(reader)? {
                     let pair = reader.rest();
-                    let (key, value) = reader.pair()?;
+                    let (key, value) = (reader.key()?, reader.skip()?);
                     visitor.pair(Entry { key, value, raw: before(pair, reader.rest()) });
                 }
                 self.attributes = before(start, reader.rest());
