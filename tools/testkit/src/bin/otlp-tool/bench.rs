@@ -171,7 +171,7 @@ const ROWS: &[Row] = &[
     Row::new("P11", "head sampling 10 %: CPU", GENAI, HEAD, Figure::Cpu, Some(0.6)),
     Row::new("P12", "tail by latency, wait 2 s: CPU", LATENCY, TAIL, Figure::Cpu, Some(0.8)),
     Row::new("P13", "the same: peak memory / bytes sent", LATENCY, TAIL, Figure::Held, Some(1.15)),
-    Row::new("P14", "ai_metrics: CPU added / stock", GENAI, METRICS, Figure::AddedCpu, Some(0.3)),
+    Row::new("P14", "ai_metrics: CPU added / stock", GENAI, METRICS, Figure::AddedCpu, Some(0.06)),
     Row::new("P14-find", "ai_metrics, every finding: CPU added / stock", GENAI, FINDINGS, Figure::AddedCpu, Some(0.12)),
     Row::new("P15", "ai_context, current names: CPU added / stock", CURRENT, CONTEXT, Figure::AddedCpu, Some(0.08)),
     Row::new("P15-events", "ai_context, messages as events in a quarter: CPU added / stock", GENAI, CONTEXT, Figure::AddedCpu, Some(0.15)),
@@ -224,24 +224,48 @@ fn wanted(only: &[String], name: &str) -> bool {
 }
 
 async fn measure(args: &Args, host: &Host, row: &Row) -> String {
-    let (mut other, mut ours, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+    let mut figures = Vec::new();
     let rounds = if row.rate > 0 { 1 } else { args.rounds };
     for _ in 0..rounds {
-        if host.is_real() || row.other.is_ours() {
-            match valid(args, host, row, row.other).await {
-                Ok(sample) => other.push(sample),
-                Err(problem) => return format!("{:<9}{}: {problem}", row.name, row.work),
-            }
-        }
-        match sample(args, host, row, row.ours).await {
-            Ok(sample) => ours.push(sample),
+        match round(args, host, row).await {
+            Ok(figure) => figures.push(figure),
             Err(problem) => return format!("{:<9}{}: {problem}", row.name, row.work),
         }
-        if row.figure == Figure::AddedCpu {
-            plain.extend(sample(args, host, row, PLAIN).await);
-        }
     }
-    line(row, &median(&other), &median(&ours), &median(&plain))
+    line(row, &figures)
+}
+
+/// The two sides of one round and its figure. What is compared ran within the same minute: where other work on the
+/// machine comes and goes, medians of each side would be those of different minutes.
+async fn round(args: &Args, host: &Host, row: &Row) -> Result<[f64; 3], String> {
+    let mut other = None;
+    if host.is_real() || row.other.is_ours() {
+        other = Some(valid(args, host, row, row.other).await?);
+    }
+    let mut ours = sample(args, host, row, row.ours).await?;
+    if row.figure == Figure::AddedCpu {
+        ours.cpu_per_million -= sample(args, host, row, PLAIN).await?.cpu_per_million;
+    }
+    Ok(compare(row.figure, other.as_ref(), &ours))
+}
+
+/// What each side has, and the figure made of it.
+fn compare(figure: Figure, other: Option<&Sample>, ours: &Sample) -> [f64; 3] {
+    let value: fn(&Sample) -> f64 = match figure {
+        Figure::Cpu | Figure::AddedCpu => |side| side.cpu_per_million,
+        Figure::Memory => |side| side.peak_mib,
+        Figure::Held => |side| side.peak_mib * 1_048_576.0 / side.bytes_sent.max(1.0),
+        Figure::Delay => |side| side.p99_ms,
+        Figure::Throughput => |side| side.items_per_second,
+        Figure::Delivery => |side| side.delivered_per_second,
+    };
+    let (left, right) = (other.map_or(f64::NAN, value), value(ours));
+    let figure = match figure {
+        Figure::Memory => right - left,
+        Figure::Held => right,
+        _ => right / left,
+    };
+    [left, right, figure]
 }
 
 /// A run that lost and doubled nothing. The other side gets more than one chance, ours does not.
@@ -256,29 +280,12 @@ async fn valid(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sample
     result
 }
 
-fn line(row: &Row, other: &Sample, ours: &Sample, plain: &Sample) -> String {
-    let held = |side: &Sample| side.peak_mib * 1_048_576.0 / side.bytes_sent.max(1.0);
-    let (left, right, figure) = match row.figure {
-        Figure::Cpu => {
-            let (left, right) = (other.cpu_per_million, ours.cpu_per_million);
-            (left, right, right / left)
-        }
-        Figure::AddedCpu => {
-            let added = ours.cpu_per_million - plain.cpu_per_million;
-            (other.cpu_per_million, added, added / other.cpu_per_million)
-        }
-        Figure::Memory => (other.peak_mib, ours.peak_mib, ours.peak_mib - other.peak_mib),
-        Figure::Held => (held(other), held(ours), held(ours)),
-        Figure::Delay => (other.p99_ms, ours.p99_ms, ours.p99_ms / other.p99_ms),
-        Figure::Throughput => {
-            let (left, right) = (other.items_per_second, ours.items_per_second);
-            (left, right, right / left)
-        }
-        Figure::Delivery => {
-            let (left, right) = (other.delivered_per_second, ours.delivered_per_second);
-            (left, right, right / left)
-        }
-    };
+fn line(row: &Row, rounds: &[[f64; 3]]) -> String {
+    let [left, right, figure] = [0, 1, 2].map(|column| {
+        let mut values: Vec<f64> = rounds.iter().map(|round| round[column]).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    });
     let mut line = String::new();
     let _ = write!(line, "{:<9}{:<46}{left:>10.2}{right:>10.2}{figure:>9.2}", row.name, row.work);
     if let Some(bound) = row.bound {
@@ -293,22 +300,6 @@ fn line(row: &Row, other: &Sample, ours: &Sample, plain: &Sample) -> String {
         );
     }
     line
-}
-
-fn median(samples: &[Sample]) -> Sample {
-    let middle = |of: fn(&Sample) -> f64| {
-        let mut values: Vec<f64> = samples.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-    };
-    Sample {
-        cpu_per_million: middle(|s| s.cpu_per_million),
-        items_per_second: middle(|s| s.items_per_second),
-        delivered_per_second: middle(|s| s.delivered_per_second),
-        p99_ms: middle(|s| s.p99_ms),
-        peak_mib: middle(|s| s.peak_mib),
-        bytes_sent: middle(|s| s.bytes_sent),
-    }
 }
 
 async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sample, String> {
