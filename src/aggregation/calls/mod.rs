@@ -9,89 +9,18 @@
 //! there are any, or as the one with its response id: spans count, and events where no span tells.
 
 mod lists;
+mod seen;
 mod trace;
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+pub(super) use self::seen::{CallChanges, EventOfCall, SaidUsage, SeenEvent, SeenSpan};
 use self::trace::{SeenCalls, TraceCalls, TraceLists};
 use super::nested_usage::UsageDifference;
-use super::usage::Tokens;
 use crate::clock::Tick;
-use crate::model::{SpanId, TraceId};
-
-/// What tells the events of one span apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct EventOfCall {
-    /// A hash of the event's name.
-    pub(super) name: u32,
-    /// A hash of the tokens.
-    pub(super) tokens: u32,
-}
-
-/// What a span says that tells tokens.
-pub(super) trait SaidUsage: Copy {
-    /// The tokens.
-    fn tokens(&self) -> Tokens;
-}
-
-/// One span, as far as calls are concerned.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SeenSpan<C> {
-    pub(super) trace: TraceId,
-    pub(super) span: SpanId,
-    pub(super) parent: Option<SpanId>,
-    /// For a model call that tells its tokens: a hash of the response id or 0, and what to count.
-    pub(super) call: Option<(u64, C)>,
-    /// For another operation that tells tokens, what it says.
-    pub(super) sum: Option<C>,
-}
-
-/// A log event in a span that tells the tokens of a model call.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SeenEvent<C> {
-    pub(super) trace: TraceId,
-    /// The span that it stands in.
-    pub(super) span: SpanId,
-    /// A hash of the response id or 0.
-    pub(super) response: u64,
-    pub(super) event: EventOfCall,
-    pub(super) what: C,
-}
-
-/// What an item changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CallChanges<C> {
-    /// These calls count from now on.
-    pub(super) count: Vec<C>,
-    /// These calls were counted before and are to be taken back.
-    pub(super) take_back: Vec<C>,
-    /// Whether the item is a call that another one tells of already.
-    pub(super) duplicate: bool,
-}
-
-impl<C> Default for CallChanges<C> {
-    fn default() -> Self {
-        Self { count: Vec::new(), take_back: Vec::new(), duplicate: false }
-    }
-}
-
-impl<C> CallChanges<C> {
-    /// Makes room for those of the next item.
-    #[inline]
-    pub(super) fn clear(&mut self) {
-        self.count.clear();
-        self.take_back.clear();
-        self.duplicate = false;
-    }
-
-    /// Whether anything changes.
-    #[inline]
-    pub(super) const fn is_any(&self) -> bool {
-        self.duplicate || !self.count.is_empty() || !self.take_back.is_empty()
-    }
-}
+use crate::model::TraceId;
 
 /// The traces that were last seen at about the same time, which are forgotten together.
 #[derive(Debug)]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::aggregation::usage::Tokens;
+use crate::model::SpanId;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -109,6 +111,20 @@ fn traces_are_forgotten_in_time_and_number() {
         observe(&mut tracker, seen((1, 0, Some(5))), now).duplicate
     };
     assert_eq!([1, 60, 119, 300, 301].map(&mut duplicate), [false, true, true, false, true]);
+}
+
+/// Scenario: a trace of a hundred spans that goes on after its time was half over. Guarantees: what was seen of it before
+/// holds, and goes with it.
+#[test]
+fn a_trace_that_goes_on_keeps_its_spans() {
+    let mut tracker = CallTracker::new(Duration::from_secs(60), 100);
+    for span in 2..=100 {
+        observe(&mut tracker, seen((span, span - 1, None)), Tick(1));
+    }
+    let later = Tick(70_000_000_000);
+    assert_eq!(observe(&mut tracker, seen((101, 100, Some(0))), later).count, [101]);
+    assert!(observe(&mut tracker, seen((1, 0, Some(0))), later).duplicate, "it lies above");
+    assert_eq!([tracker.young.traces.len(), tracker.old.traces.len()], [1, 0]);
 }
 
 /// A span, or an event: its span, name, tokens and response id, and what it counts.

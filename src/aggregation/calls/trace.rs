@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::lists::{List, Lists};
-use super::{CallChanges, EventOfCall, SaidUsage, SeenEvent, SeenSpan};
+use super::seen::{CallChanges, EventOfCall, SaidUsage, SeenEvent, SeenSpan};
 use crate::aggregation::nested_usage::{self, UsageDifference};
 
 /// How many operations of one trace that do not call a model themselves are held against the calls within them.
