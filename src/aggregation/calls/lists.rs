@@ -1,7 +1,6 @@
 //! Lists of many owners in one vector, which are forgotten all at once.
 //!
-//! There are thousands of traces, each with a few spans and calls. Vectors of their own would be as many allocations,
-//! between which the host's buffers have no room to grow and are moved instead.
+//! There are thousands of traces, each with a few spans and calls. Vectors of their own would be as many allocations.
 
 /// Stands for no entry.
 const END: u32 = u32::MAX;
