@@ -81,12 +81,16 @@ impl<C: Copy> SeenCalls<C> {
     pub(super) fn copy(&mut self, from: &Self, lists: TraceLists) -> TraceLists {
         let nodes = self.nodes.copy(&from.nodes, lists.nodes);
         if nodes.len() > LINEAR {
-            let all = self.nodes.entries(nodes);
-            self.index.extend(all.map(|(index, node)| ((nodes.id(), node.span), index)));
+            self.index_all(nodes);
         }
         let calls = self.calls.copy(&from.calls, lists.calls);
         let sums = self.sums.copy(&from.sums, lists.sums);
         TraceLists { nodes, calls, sums, ..lists }
+    }
+
+    fn index_all(&mut self, nodes: List) {
+        let all = self.nodes.entries(nodes);
+        self.index.extend(all.map(|(index, node)| ((nodes.id(), node.span), index)));
     }
 }
 
@@ -317,8 +321,7 @@ impl<C: SaidUsage> TraceCalls<'_, C> {
         }
         let index = all.nodes.push(nodes, Node { span, parent: 0, flags: 0 })?;
         if nodes.len() == LINEAR + 1 {
-            let entries = all.nodes.entries(*nodes);
-            all.index.extend(entries.map(|(index, node)| ((nodes.id(), node.span), index)));
+            all.index_all(*nodes);
         } else if nodes.len() > LINEAR {
             all.index.insert((nodes.id(), span), index);
         }
