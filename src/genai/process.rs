@@ -184,10 +184,12 @@ impl ContextProcessor {
         std::mem::take(&mut self.quarantined)
     }
 
-    /// Names under the beginnings of dialects that no rule knows, with the number of attributes of
-    /// the chunks since the last call; at most some hundred names.
-    pub fn take_unknown_names(&mut self) -> Vec<(String, u64)> {
-        self.normalizer.as_mut().map(Normalizer::take_unknown).unwrap_or_default()
+    /// Tells names under the beginnings of dialects that no rule knows, with an index that the name keeps and the
+    /// number of attributes of the chunks since the last call; at most some hundred names.
+    pub fn take_unknown_names(&mut self, tell: impl FnMut(usize, &str, u64)) {
+        if let Some(normalizer) = &mut self.normalizer {
+            normalizer.take_unknown(tell);
+        }
     }
 
     /// The chunk as it is to go on, or `None` if it goes on as it is. What is no event is kept as

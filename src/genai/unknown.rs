@@ -1,6 +1,9 @@
 //! Bounded tally: names of dialects that no rule knows.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use super::dialect::Dialect;
 use super::dialects::DialectSet;
@@ -14,31 +17,31 @@ const MAX_LENGTH: usize = 96;
 /// What all other names are counted under.
 const OTHERS: &str = "_OTHER";
 
-/// Names that were looked at last, so that what SDKs write again and again is found at once; a power of two.
-const RECENT: usize = 128;
+/// The most names that are remembered, so that what SDKs write again and again is found at once.
+const MAX_REMEMBERED: usize = 1024;
 
 /// Names of attributes under a dialect's beginnings, and how many attributes had them.
 #[derive(Debug, Default)]
 pub(super) struct UnknownNames {
     /// The names, and the index of their count.
-    seen: BTreeMap<String, usize>,
-    counts: Vec<u64>,
+    seen: HashMap<Arc<str>, usize, RandomState>,
+    /// The names by their index, and how often they came since they were told.
+    counts: Vec<(Arc<str>, u64)>,
     /// Names that were ever counted by themselves.
     named: usize,
     /// The dialects that were spoken last, and the first bytes of their names.
     firsts: (DialectSet, [u64; 4]),
-    /// By a hash.
-    recent: Vec<RecentName>,
+    /// Names that were looked at; all are forgotten when there are too many.
+    remembered: HashMap<Box<[u8]>, RememberedName, RandomState>,
 }
 
-/// A name that was looked at.
-#[derive(Debug, Default)]
-struct RecentName {
-    name: Box<[u8]>,
-    /// The dialects that were spoken, as names of which it begins.
-    spoken: DialectSet,
-    /// The index of its count; none for names of the conventions.
-    index: Option<usize>,
+/// What is known of a name that was looked at.
+#[derive(Debug, Clone, Copy)]
+struct RememberedName {
+    /// The dialects as names of which it begins.
+    begun: DialectSet,
+    /// The index of its count, once any of these was spoken; none for names of the conventions.
+    index: Option<Option<usize>>,
 }
 
 /// The first bytes of names that begin as those of these dialects do.
@@ -53,24 +56,14 @@ fn first_bytes(spoken: DialectSet, added: &'static [Dialect]) -> [u64; 4] {
     firsts
 }
 
-/// The place of a name among the recent ones.
-fn place(name: &[u8]) -> usize {
-    let word = |chunk: Option<&[u8; 8]>| chunk.map_or(0, |chunk| u64::from_le_bytes(*chunk));
-    let few = name.iter().rev().take(8).fold(0, |word, byte| (word << 8) | u64::from(*byte));
-    let last = name.last_chunk().map_or(few, |chunk| u64::from_le_bytes(*chunk));
-    let middle = name.get(name.len() / 2..).and_then(<[u8]>::first_chunk);
-    let mixed = word(middle).rotate_left(23) ^ last ^ u64::try_from(name.len()).unwrap_or(0);
-    let hash = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - RECENT.trailing_zeros());
-    usize::try_from(hash).unwrap_or(0)
-}
-
-/// Whether a name begins as names of these dialects do.
-fn begins(name: &[u8], spoken: DialectSet, added: &'static [Dialect]) -> bool {
-    let first = name.first();
-    let begins = |beginning: &&str| {
-        beginning.as_bytes().first() == first && name.starts_with(beginning.as_bytes())
+/// The dialects as names of which a name begins.
+#[cold]
+fn begun(name: &[u8], added: &'static [Dialect]) -> DialectSet {
+    let begins = |dialect: &Dialect| {
+        let mut beginnings = dialect.detection.beginnings.iter();
+        beginnings.any(|beginning| name.starts_with(beginning.as_bytes()))
     };
-    spoken.dialects(added).any(|(_, dialect)| dialect.detection.beginnings.iter().any(begins))
+    DialectSet::with(added, begins)
 }
 
 impl UnknownNames {
@@ -93,37 +86,41 @@ impl UnknownNames {
     }
 
     fn note_one(&mut self, name: &[u8], spoken: DialectSet, added: &'static [Dialect]) {
-        let place = place(name);
-        let index = match self.recent.get(place) {
-            Some(known) if *known.name == *name && known.spoken == spoken => known.index,
-            _ => {
-                if !begins(name, spoken, added) {
-                    return;
-                }
-                let Ok(text) = std::str::from_utf8(name) else { return };
-                let index = self.index(text);
-                if name.len() <= MAX_LENGTH {
-                    self.remember(place, RecentName { name: name.into(), spoken, index });
-                }
-                index
-            }
-        };
-        if let Some(count) = index.and_then(|index| self.counts.get_mut(index)) {
+        let known = self.remembered.get(name).copied();
+        let RememberedName { begun, index } = known.unwrap_or_else(|| self.remember(name, added));
+        if !spoken.meets(begun) {
+            return;
+        }
+        let index = index.unwrap_or_else(|| self.learn_index(name));
+        if let Some((_, count)) = index.and_then(|index| self.counts.get_mut(index)) {
             *count = count.saturating_add(1);
         }
     }
 
-    fn remember(&mut self, place: usize, name: RecentName) {
-        if self.recent.is_empty() {
-            self.recent.resize_with(RECENT, Default::default);
+    /// Remembers a name, unless it is too long.
+    #[cold]
+    fn remember(&mut self, name: &[u8], added: &'static [Dialect]) -> RememberedName {
+        if self.remembered.len() >= MAX_REMEMBERED {
+            self.remembered.clear();
         }
-        if let Some(recent) = self.recent.get_mut(place) {
-            *recent = name;
+        let known = RememberedName { begun: begun(name, added), index: None };
+        if name.len() <= MAX_LENGTH {
+            self.remembered.insert(name.into(), known);
         }
+        known
+    }
+
+    /// The index of a name's count, remembered from now on.
+    #[cold]
+    fn learn_index(&mut self, name: &[u8]) -> Option<usize> {
+        let index = self.index(std::str::from_utf8(name).ok()?);
+        if let Some(known) = self.remembered.get_mut(name) {
+            known.index = Some(index);
+        }
+        index
     }
 
     /// The index of a name's count; none for a name of the conventions.
-    #[cold]
     fn index(&mut self, name: &str) -> Option<usize> {
         if let Some(index) = self.seen.get(name) {
             return Some(*index);
@@ -132,30 +129,28 @@ impl UnknownNames {
             return None;
         }
         let name = general(name);
-        if let Some(index) = self.seen.get(&name) {
+        if let Some(index) = self.seen.get(name.as_str()) {
             return Some(*index);
         }
         let is_named = self.named < MAX_NAMES && name.len() <= MAX_LENGTH;
-        let name = if is_named { name } else { OTHERS.to_owned() };
+        let name: Arc<str> = if is_named { name.into() } else { OTHERS.into() };
         self.named = self.named.saturating_add(usize::from(is_named));
         let next = self.counts.len();
-        let index = *self.seen.entry(name).or_insert(next);
+        let index = *self.seen.entry(Arc::clone(&name)).or_insert(next);
         if index == next {
-            self.counts.push(0);
+            self.counts.push((name, 0));
         }
         Some(index)
     }
 
-    /// The names and numbers since the last call. What was named once stays known.
-    pub(super) fn take(&mut self) -> Vec<(String, u64)> {
-        let mut taken = Vec::new();
-        for (name, index) in &self.seen {
-            let Some(count) = self.counts.get_mut(*index).filter(|count| **count > 0) else {
-                continue;
-            };
-            taken.push((name.clone(), std::mem::take(count)));
+    /// Tells the names that came since the last call, with their index and how often. What was named once stays
+    /// known, under its index.
+    pub(super) fn take(&mut self, mut tell: impl FnMut(usize, &str, u64)) {
+        for (index, (name, count)) in self.counts.iter_mut().enumerate() {
+            if *count > 0 {
+                tell(index, name, std::mem::take(count));
+            }
         }
-        taken
     }
 }
 
@@ -216,6 +211,12 @@ mod tests {
     use super::*;
     use crate::genai::dialects::DIALECTS;
 
+    fn taken(unknown: &mut UnknownNames) -> Vec<(String, u64)> {
+        let mut taken = Vec::new();
+        unknown.take(|_, name, count| taken.push((name.to_owned(), count)));
+        taken
+    }
+
     #[test]
     fn names_of_the_conventions_are_in_order() {
         assert!(CURRENT.is_sorted());
@@ -232,7 +233,7 @@ mod tests {
         for spoken in [other, own, other, own, own.and(other)] {
             unknown.note(spoken, &[], &[b"gen_ai.x", b"", b"gen_ai.\xff"]);
         }
-        assert_eq!(unknown.take(), [("gen_ai.x".to_owned(), 3)]);
+        assert_eq!(taken(&mut unknown), [("gen_ai.x".to_owned(), 3)]);
     }
 
     #[test]
@@ -246,14 +247,14 @@ mod tests {
         for name in ["gen_ai.x.0.y", "gen_ai.x.17.y", "http.method", "gen_ai.memory.store.id"] {
             note(&mut unknown, name);
         }
-        assert_eq!(unknown.take(), [("gen_ai.x.N.y".to_owned(), 2)]);
-        assert_eq!(unknown.take(), []);
+        assert_eq!(taken(&mut unknown), [("gen_ai.x.N.y".to_owned(), 2)]);
+        assert_eq!(taken(&mut unknown), []);
         for number in 0..MAX_NAMES + 10 {
             note(&mut unknown, &format!("gen_ai.x{number}"));
         }
         note(&mut unknown, &format!("gen_ai.{}", "x".repeat(MAX_LENGTH)));
         note(&mut unknown, "gen_ai.x.0.y");
-        let taken = unknown.take();
+        let taken = taken(&mut unknown);
         assert_eq!(taken.len(), MAX_NAMES + 1);
         assert_eq!(taken.iter().find(|(name, _)| name == OTHERS).unwrap().1, 12);
         assert!(taken.iter().any(|(name, count)| name == "gen_ai.x.N.y" && *count == 1));

@@ -55,7 +55,9 @@ pub(crate) fn mapped(file: &str, signal: &str, settings: ContextSettings) -> Map
     let mut tally = ContextTally::default();
     let mut processor = ContextProcessor::new(settings);
     let after = processor.process(&before, &mut tally).unwrap_or_else(|| before.clone());
-    Mapped { before, after, tally, unknown: processor.take_unknown_names() }
+    let mut unknown = Vec::new();
+    processor.take_unknown_names(|_, name, count| unknown.push((name.to_owned(), count)));
+    Mapped { before, after, tally, unknown }
 }
 
 /// What of a sample is compared: names and attributes of spans and of those of their events that have

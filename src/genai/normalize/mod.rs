@@ -87,9 +87,9 @@ impl Normalizer {
         }
     }
 
-    /// The names of dialects that no rule knows, since this was asked last.
-    pub(super) fn take_unknown(&mut self) -> Vec<(String, u64)> {
-        self.unknown.take()
+    /// Tells the names of dialects that no rule knows, as [`UnknownNames::take`] does.
+    pub(super) fn take_unknown(&mut self, tell: impl FnMut(usize, &str, u64)) {
+        self.unknown.take(tell);
     }
 
     /// Looks at the next attribute of a map.

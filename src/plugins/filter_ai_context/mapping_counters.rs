@@ -1,9 +1,8 @@
 //! Counters of normalisation: what was mapped, by dialect, and the names that no rule maps.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::genai::{AddedDialects, ContextTally, DialectCounts};
+use crate::genai::{AddedDialects, ContextProcessor, ContextTally, DialectCounts};
 use crate::stats::{Counter, CounterFamily, Counters};
 
 const SPANS: CounterFamily = CounterFamily::counter(
@@ -27,8 +26,8 @@ const UNKNOWN: CounterFamily = CounterFamily::counter(
 pub(super) struct MappingCounters {
     spans: Vec<Counter>,
     logs: Vec<Counter>,
-    /// Those of names that were there already, of which there are some hundred at most.
-    unknown: BTreeMap<String, Counter>,
+    /// Those of names that were there already, by the processor's index, of which there are some hundred at most.
+    unknown: Vec<Option<Counter>>,
     counters: Arc<Counters>,
 }
 
@@ -41,11 +40,11 @@ impl MappingCounters {
             names.map(|name| counters.counter(family, &[name])).collect()
         };
         let (spans, logs) = (by_dialect(SPANS), by_dialect(LOGS));
-        Self { spans, logs, unknown: BTreeMap::new(), counters: Arc::clone(counters) }
+        Self { spans, logs, unknown: Vec::new(), counters: Arc::clone(counters) }
     }
 
-    /// Adds what was done to a chunk.
-    pub(super) fn add(&mut self, tally: &ContextTally, unknown: Vec<(String, u64)>) {
+    /// Adds what the processor did to a chunk.
+    pub(super) fn add(&mut self, tally: &ContextTally, processor: &mut ContextProcessor) {
         for (counters, counts) in
             [(&self.spans, &tally.normalized), (&self.logs, &tally.normalized_logs)]
         {
@@ -53,15 +52,14 @@ impl MappingCounters {
             let some = counters.iter().zip(counts).filter(|(_, count)| *count > 0);
             some.for_each(|(counter, count)| counter.add(count));
         }
-        for (name, count) in unknown {
-            match self.unknown.get(&name) {
-                Some(counter) => counter.add(count),
-                None => {
-                    let counter = self.counters.counter(UNKNOWN, &[&name]);
-                    counter.add(count);
-                    self.unknown.insert(name, counter);
-                }
-            }
+        processor.take_unknown_names(|index, name, count| self.add_unknown(index, name, count));
+    }
+
+    fn add_unknown(&mut self, index: usize, name: &str, count: u64) {
+        if self.unknown.len() <= index {
+            self.unknown.resize_with(index.saturating_add(1), || None);
         }
+        let Some(known) = self.unknown.get_mut(index) else { return };
+        known.get_or_insert_with(|| self.counters.counter(UNKNOWN, &[name])).add(count);
     }
 }

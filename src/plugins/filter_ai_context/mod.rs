@@ -563,7 +563,7 @@ impl Filter for AiContext {
         }
         let mut tally = ContextTally::default();
         let replaced = self.processor.process(chunk.bytes, &mut tally);
-        self.mapping.add(&tally, self.processor.take_unknown_names());
+        self.mapping.add(&tally, &mut self.processor);
         self.redactions.add(&tally);
         self.correlated.add(tally.correlated);
         self.baggage.add(tally.baggage);
