@@ -151,7 +151,7 @@ async fn connection(args: Args, share: Arc<Share>, start: Instant) -> Outcome {
             let Err(reason) = answer else {
                 delays.push(sent.elapsed());
                 accepted += size;
-                bytes += batch.len() as u64;
+                bytes += request.len() as u64;
                 break;
             };
             share.errors.fetch_add(1, Ordering::Relaxed);

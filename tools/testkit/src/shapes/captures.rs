@@ -1,6 +1,8 @@
 //! Spans of captures and samples of GenAI dialects that tests compare with reviewed results, so that
 //! what the mapping of dialects costs is measured with what applications write.
 
+use std::path::PathBuf;
+
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use serde::Deserialize;
@@ -10,8 +12,8 @@ use super::{MARK, TRACE_MARK};
 /// The spans of one capture, each with its own resource and scope.
 type Capture = Vec<ResourceSpans>;
 
-/// The captures that are sent beside the made samples: those that the first figures were measured with,
-/// so that later ones compare with them.
+/// The captures that [`samples`] has beside the made samples: those that the first figures were measured
+/// with, so that later ones compare with them.
 const CAPTURED: [&str; 4] = [
     "litellm-1.106.2-default",
     "openinference-openai-0.1.66+langchain-0.1.80",
@@ -19,13 +21,22 @@ const CAPTURED: [&str; 4] = [
     "traceloop-sdk-0.62.4",
 ];
 
-/// Those captures and all made samples that have spans, in the order of their names.
-fn captures() -> Vec<Capture> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/genai");
-    let made = std::fs::read_dir(format!("{folder}/made")).expect("the samples' folder");
-    let made = made.map(|entry| entry.expect("the samples' folder").path());
-    let captured = CAPTURED.map(|name| format!("{folder}/{name}.otlp.jsonl").into());
-    let mut files: Vec<std::path::PathBuf> = captured.into_iter().chain(made).collect();
+/// The folder of the captures, with one of the made samples in it.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/genai");
+
+/// How many spans of a capture follow each other in a request of [`requests`].
+const RUN: usize = 4;
+
+/// The files with requests in a folder.
+fn files(folder: &str) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder of captures");
+    let paths = entries.map(|entry| entry.expect("a folder of captures").path());
+    paths.filter(|path| path.to_string_lossy().ends_with(".otlp.jsonl"))
+}
+
+/// What in these files has spans, in the order of their names.
+fn captures(files: impl Iterator<Item = PathBuf>) -> Vec<Capture> {
+    let mut files: Vec<PathBuf> = files.chain(self::files(&format!("{FOLDER}/made"))).collect();
     files.sort();
     let text = |path| std::fs::read_to_string(path).expect("a capture");
     let captures = files.into_iter().map(|path| capture(&text(path)));
@@ -57,22 +68,55 @@ fn single_spans(resource: ResourceSpans) -> Vec<ResourceSpans> {
     scopes.map(|scope| ResourceSpans { scope_spans: vec![scope], ..resource.clone() }).collect()
 }
 
-/// A request of as many spans, an equal share of them from each capture: what one of them is short of is
-/// taken again from its start.
-pub(super) fn request(items: usize) -> ExportTraceServiceRequest {
-    let captures = captures();
-    let mut request = ExportTraceServiceRequest::default();
-    let mut index = 0;
+/// Requests of as many spans, which have an equal share of each capture and made sample together: of each in
+/// its turn some spans that follow each other, and what one is short of again from its start.
+pub(super) fn requests(items: usize) -> Vec<ExportTraceServiceRequest> {
+    let captures = captures(files(FOLDER));
+    let mut spans: Vec<_> = captures.iter().map(|capture| capture.iter().cycle()).collect();
+    let runs = (0..items).step_by(RUN).map(|first| RUN.min(items - first));
+    let mut turns = (0..captures.len()).cycle();
+    // After as many requests as there are captures, each had its turn equally often.
+    let requests = (0..captures.len()).map(|_| {
+        let mut request = SpansRequest::default();
+        for run in runs.clone() {
+            let turn = turns.next().expect("a capture");
+            request.push_all(spans[turn].by_ref().take(run));
+        }
+        request.made
+    });
+    requests.collect()
+}
+
+/// A request of as many spans, an equal share of them from each made sample and some captures: what one of
+/// them is short of is taken again from its start.
+pub(super) fn samples(items: usize) -> ExportTraceServiceRequest {
+    let named = CAPTURED.iter().map(|name| format!("{FOLDER}/{name}.otlp.jsonl").into());
+    let captures = captures(named);
+    let mut request = SpansRequest::default();
     for (number, capture) in captures.iter().enumerate() {
         let share = items / captures.len() + usize::from(number < items % captures.len());
-        let first = index;
-        for taken in capture.iter().cycle().take(share) {
-            push(&mut request.resource_spans, taken.clone());
-            number_span(&mut request, index, first);
-            index += 1;
+        request.push_all(capture.iter().cycle().take(share));
+    }
+    request.made
+}
+
+/// A request in the making, whose spans get their numbers.
+#[derive(Default)]
+struct SpansRequest {
+    made: ExportTraceServiceRequest,
+    spans: usize,
+}
+
+impl SpansRequest {
+    /// Appends spans as one trace.
+    fn push_all<'c>(&mut self, spans: impl Iterator<Item = &'c ResourceSpans>) {
+        let first = self.spans;
+        for span in spans {
+            push(&mut self.made.resource_spans, span.clone());
+            number_span(&mut self.made, self.spans, first);
+            self.spans += 1;
         }
     }
-    request
 }
 
 /// Appends a span, beside the one before if they have one resource, and one scope.
@@ -104,24 +148,54 @@ fn number_span(request: &mut ExportTraceServiceRequest, index: usize, first: usi
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use opentelemetry_proto::tonic::trace::v1::Span;
     use prost::Message;
 
     use super::*;
     use crate::shapes::{GeneratedBatch, TelemetryShape, number_of};
 
+    fn spans(request: &[u8]) -> Vec<Span> {
+        let request = ExportTraceServiceRequest::decode(request).unwrap();
+        let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans).collect()
+    }
+
     #[test]
-    fn each_capture_has_its_share_and_each_span_its_number() {
-        let captures = captures();
-        assert!(captures.len() > 30, "{}", captures.len());
-        let mut batch = GeneratedBatch::new(TelemetryShape::Captures, 128);
-        let request = ExportTraceServiceRequest::decode(&*batch.numbered(1000)).unwrap();
-        let spans = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
-        let spans: Vec<_> = spans.flat_map(|scope| &scope.spans).collect();
-        assert_eq!(spans.len(), 128);
-        for (number, span) in (1000..).zip(&spans) {
-            assert_eq!(number_of(span.span_id.clone().try_into().unwrap()), Some(number));
+    fn each_request_has_as_many_spans_of_which_each_has_its_number() {
+        for shape in [TelemetryShape::Captures, TelemetryShape::Samples] {
+            let mut batch = GeneratedBatch::new(shape, 128);
+            for first in [1280, 1408] {
+                let spans = spans(&batch.numbered(first));
+                assert_eq!(spans.len(), 128);
+                for (number, span) in (first..).zip(&spans) {
+                    let id = span.span_id.clone().try_into().unwrap();
+                    assert_eq!(number_of(id), Some(number));
+                }
+                let attributes: usize = spans.iter().map(|span| span.attributes.len()).sum();
+                assert!(attributes > 128 * 4, "{attributes}");
+            }
         }
-        let attributes: usize = spans.iter().map(|span| span.attributes.len()).sum();
-        assert!(attributes > 128 * 4, "{attributes}");
+    }
+
+    #[test]
+    fn each_capture_has_its_share() {
+        let captures = captures(files(FOLDER));
+        let requests = requests(128);
+        assert!(captures.len() > 70 && requests.len() == captures.len(), "{}", captures.len());
+        // Some share their names.
+        let names = |capture: &Capture| -> BTreeSet<String> {
+            let scopes = capture.iter().flat_map(|resource| &resource.scope_spans);
+            scopes.flat_map(|scope| &scope.spans).map(|span| span.name.clone()).collect()
+        };
+        let all: Vec<Span> =
+            requests.iter().flat_map(|request| spans(&request.encode_to_vec())).collect();
+        assert_eq!(all.len(), captures.len() * 128);
+        for capture in &captures {
+            let names = names(capture);
+            let count = all.iter().filter(|span| names.contains(&span.name)).count();
+            assert!(count >= 128, "{names:?}: {count}");
+        }
     }
 }

@@ -33,8 +33,10 @@ pub enum TelemetryShape {
     Wide,
     /// Agent traces of 200 spans.
     Agent,
-    /// Spans of the captures and samples of dialects in tests/data/genai, as many of each.
+    /// Spans of all captures and samples of dialects in tests/data/genai, as many of each.
     Captures,
+    /// Spans of the samples and of four captures, as many of each in every request.
+    Samples,
     /// Log records of 500 bytes.
     Logs,
     /// Two histograms, a sum and a gauge, with 32 points each.
@@ -112,22 +114,16 @@ enum NumberForm {
     Trace,
 }
 
-/// A batch whose item numbers can be changed in place.
-pub struct GeneratedBatch {
+/// A request whose item numbers can be changed in place.
+struct Template {
     bytes: Vec<u8>,
-    /// Where the item numbers are, and the number within the batch.
+    /// Where the item numbers are, and the number within the request.
     numbers: Vec<(usize, u64, NumberForm)>,
-    pub items: usize,
 }
 
-impl GeneratedBatch {
-    pub fn new(shape: TelemetryShape, items: usize) -> Self {
-        let bytes = match shape {
-            TelemetryShape::Logs => logs(items).encode_to_vec(),
-            TelemetryShape::Metrics => metrics(items).encode_to_vec(),
-            TelemetryShape::Captures => captures::request(items).encode_to_vec(),
-            _ => traces(shape, items).encode_to_vec(),
-        };
+impl Template {
+    fn new(request: &impl Message) -> Self {
+        let bytes = request.encode_to_vec();
         let mut numbers = Vec::new();
         for at in 0..bytes.len().saturating_sub(7) {
             let word = u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
@@ -141,16 +137,10 @@ impl GeneratedBatch {
                 numbers.push((at, word & 0xffff_ffff, NumberForm::Trace));
             }
         }
-        Self { bytes, numbers, items }
+        Self { bytes, numbers }
     }
 
-    #[expect(clippy::len_without_is_empty, reason = "a batch has items")]
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// The request with item numbers from `first` on.
-    pub fn numbered(&mut self, first: u64) -> Vec<u8> {
+    fn numbered(&mut self, first: u64) -> Vec<u8> {
         for (at, within, form) in &self.numbers {
             let number = MARK | (first + within);
             match form {
@@ -166,6 +156,35 @@ impl GeneratedBatch {
             }
         }
         self.bytes.clone()
+    }
+}
+
+/// Requests of as many items each, one after the other and again from the first one.
+pub struct GeneratedBatch {
+    templates: Vec<Template>,
+    /// The items of a request.
+    pub items: usize,
+}
+
+impl GeneratedBatch {
+    pub fn new(shape: TelemetryShape, items: usize) -> Self {
+        let templates = match shape {
+            TelemetryShape::Logs => vec![Template::new(&logs(items))],
+            TelemetryShape::Metrics => vec![Template::new(&metrics(items))],
+            TelemetryShape::Captures => {
+                captures::requests(items).iter().map(Template::new).collect()
+            }
+            TelemetryShape::Samples => vec![Template::new(&captures::samples(items))],
+            _ => vec![Template::new(&traces(shape, items))],
+        };
+        Self { templates, items }
+    }
+
+    /// The request with item numbers from `first` on.
+    pub fn numbered(&mut self, first: u64) -> Vec<u8> {
+        let number = usize::try_from(first).unwrap() / self.items;
+        let count = self.templates.len();
+        self.templates[number % count].numbered(first)
     }
 }
 

@@ -176,6 +176,7 @@ const ROWS: &[Row] = &[
     Row::new("P15", "ai_context, current names: CPU added / stock", CURRENT, CONTEXT, Figure::AddedCpu, Some(0.08)),
     Row::new("P15-events", "ai_context, messages as events in a quarter: CPU added / stock", GENAI, CONTEXT, Figure::AddedCpu, Some(0.15)),
     Row::new("P15-all", "ai_context, all captures: CPU added / stock", (TelemetryShape::Captures, HTTP, 200_000), CONTEXT, Figure::AddedCpu, Some(0.15)),
+    Row::new("P15-made", "ai_context, made samples and 4 captures: CPU added / stock", (TelemetryShape::Samples, HTTP, 200_000), CONTEXT, Figure::AddedCpu, None),
     Row::new("P17", "whole pipeline, two endpoints: CPU / stock", GENAI, (Side::Stock, WHOLE), Figure::Cpu, Some(0.35)),
 ];
 
