@@ -1,6 +1,6 @@
 //! Codec benchmark: measures the codec on one core: requests of 128 GenAI spans of about 1500
 //! bytes and of 128 log records of about 500, each with one resource; for `ai_context` also 128 spans
-//! of the captures, and 128 lines of plain text as a file's or a container's log has them.
+//! of made samples and four captures, and 128 lines of plain text as a file's or a container's log has them.
 //!
 //! `cargo run --release -p testkit --bin codec_bench` prints nanoseconds per item of each step, the
 //! fastest of many rounds: what else the machine did meanwhile is not in it. A word as argument
@@ -81,10 +81,10 @@ fn build(signal: Signal, chunk: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The spans of the captures as records.
-fn captures() -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+/// Spans of made samples and four captures as records.
+fn samples() -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let mut chunk = Vec::new();
-    traces_to_records(&request(TelemetryShape::Captures), &mut chunk)?;
+    traces_to_records(&request(TelemetryShape::Samples), &mut chunk)?;
     Ok(chunk)
 }
 
@@ -258,15 +258,11 @@ fn context_row(name: &str, chunk: &[u8], row: &dyn Fn(&str, &mut dyn FnMut()) ->
 }
 
 /// What filters do with spans.
-fn filters(
-    chunk: &[u8],
-    captures: &[u8],
-    row: &dyn Fn(&str, &mut dyn FnMut()) -> String,
-) -> String {
+fn filters(chunk: &[u8], samples: &[u8], row: &dyn Fn(&str, &mut dyn FnMut()) -> String) -> String {
     let mut head = HeadSampler::from_percentage(10.0);
     [
         context_row("spans: through ai_context, current names", chunk, row),
-        context_row("spans: through ai_context, captures", captures, row),
+        context_row("spans: through ai_context, samples", samples, row),
         metrics_row("spans: measured by ai_metrics", None, row),
         metrics_row("spans: measured, with all findings", Some(findings()), row),
         row("spans: sampled at the head, 10 %", &mut || {
@@ -342,7 +338,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 black_box((event.telemetry(), SpanView::new(event.body)));
             }
         }),
-        filters(&chunk, &captures()?, &row),
+        filters(&chunk, &samples()?, &row),
         row("spans: records to request", &mut || drop(black_box(build(Signal::Traces, &chunk)))),
         row("logs: request to records", &mut || {
             let mut out = Vec::with_capacity(log_chunk.len());
