@@ -100,11 +100,11 @@ impl UnknownNames {
     /// Remembers a name, unless it is too long.
     #[cold]
     fn remember(&mut self, name: &[u8], added: &'static [Dialect]) -> RememberedName {
-        if self.remembered.len() >= MAX_REMEMBERED {
-            self.remembered.clear();
-        }
         let known = RememberedName { begun: begun(name, added), index: None };
         if name.len() <= MAX_LENGTH {
+            if self.remembered.len() >= MAX_REMEMBERED {
+                self.remembered.clear();
+            }
             self.remembered.insert(name.into(), known);
         }
         known
