@@ -184,18 +184,19 @@ mod tests {
         let captures = captures(files(FOLDER));
         let requests = requests(128);
         assert!(captures.len() > 70 && requests.len() == captures.len(), "{}", captures.len());
-        // Some share their names.
-        let names = |capture: &Capture| -> BTreeSet<String> {
+        // Some share their names, and some samples their times.
+        let mark = |span: &Span| (span.name.clone(), span.start_time_unix_nano);
+        let marks = |capture: &Capture| -> BTreeSet<(String, u64)> {
             let scopes = capture.iter().flat_map(|resource| &resource.scope_spans);
-            scopes.flat_map(|scope| &scope.spans).map(|span| span.name.clone()).collect()
+            scopes.flat_map(|scope| &scope.spans).map(mark).collect()
         };
         let all: Vec<Span> =
             requests.iter().flat_map(|request| spans(&request.encode_to_vec())).collect();
         assert_eq!(all.len(), captures.len() * 128);
         for capture in &captures {
-            let names = names(capture);
-            let count = all.iter().filter(|span| names.contains(&span.name)).count();
-            assert!(count >= 128, "{names:?}: {count}");
+            let marks = marks(capture);
+            let count = all.iter().filter(|span| marks.contains(&mark(span))).count();
+            assert!(count >= 128, "{marks:?}: {count}");
         }
     }
 }
