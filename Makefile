@@ -14,7 +14,7 @@ endif
 # How many tests of a program run at a time.
 THREADS = --config "target.'cfg(unix)'.runner=['sh','$(CURDIR)/tests/threads.sh']"
 
-.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends dashboards servers bench soak due findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try clean
+.PHONY: help setup build install files demo test lint quick unit host-test roundtrips exporters backends dashboards servers bench soak due findings fuzz memcheck abi docs bindings check-bindings dependencies advisories test-aarch64 dist dist-try profile clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -135,6 +135,9 @@ test-aarch64: ## Unit, golden, records and bundled-host tests for aarch64, emula
 
 dist: setup ## Make the artefacts for x86-64 and aarch64 in target/dist: see docs/ARTEFACTS.md
 	sh packaging/dist.sh target/dist $(ARCHITECTURES)
+
+profile: build ## Record which code is hot, for `make dist` (needs a Fluent Bit, llvm-profdata)
+	sh packaging/profile.sh "$(TARGET)/release" target/dist
 
 dist-try: ## Load the x86-64 artefacts in roots of an old glibc and without a shell (needs root, debootstrap)
 	sh packaging/try.sh target/dist

@@ -7,7 +7,6 @@ out="${1:?usage: $0 OUT [ARCHITECTURE...]}"
 shift
 [ $# -gt 0 ] || set -- x86_64 aarch64
 here="$(dirname "$0")"
-glibc=2.17
 largest=$((14 * 1024 * 1024))
 
 cd "$here/.."
@@ -16,31 +15,12 @@ mkdir -p "$out"
 out="$(realpath "$out")"
 version="$(sed -n '/^\[workspace.package\]/,/^\[package\]/s/^version = "\(.*\)"/\1/p' Cargo.toml)"
 grep -q "^## \[$version\]" CHANGELOG.md || { echo "CHANGELOG.md has no section for $version" >&2; exit 1; }
-SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)}"
-export SOURCE_DATE_EPOCH
-
 sh "$here/tools.sh" "$out/tools"
-PATH="$out/tools/bin:$out/tools/zig/bin:$PATH"
+OUT="$out"
+# shellcheck source=packaging/flags.sh
+. "$here/flags.sh"
 CARGO_TARGET_DIR="$out/build"
-export PATH CARGO_TARGET_DIR
-
-# Nothing of the machine that builds is in what is built.
-home="${CARGO_HOME:-$HOME/.cargo}"
-# A call of what lies in the object itself needs no entry in its table of addresses, nor the relocation of
-# one at each start. Told "partial", rustc calls that way; the linker still has the table read-only.
-direct="-C relro-level=partial -C link-arg=-Wl,-z,now"
-remap="" cflags=""
-for map in "$home/registry/src=registry" "$PWD=fluent-bit-ai"; do
-  remap="$remap --remap-path-prefix=$map"
-  cflags="$cflags -ffile-prefix-map=$map"
-done
-# Strategies of zstd that its level 3 and those below never choose.
-for strategy in GREEDY LAZY LAZY2 BTLAZY2 BTOPT BTULTRA; do
-  cflags="$cflags -DZSTD_EXCLUDE_${strategy}_BLOCK_COMPRESSOR"
-done
-CFLAGS_x86_64_unknown_linux_gnu="$cflags"
-CFLAGS_aarch64_unknown_linux_gnu="$cflags"
-export CFLAGS_x86_64_unknown_linux_gnu CFLAGS_aarch64_unknown_linux_gnu
+export CARGO_TARGET_DIR
 
 tar_gz() { # FOLDER FILE [TAR_OPTION...]
   folder="$1"; file="$2"; shift 2
@@ -52,12 +32,21 @@ build() { # ARCHITECTURE TARGET BINUTILS_PREFIX
   [ "$1" = x86_64 ] || RUSTC="$(sh "$here/rust-aarch64.sh" "$out/rust")"
   export RUSTC
   linker="CARGO_TARGET_$(echo "$2" | tr 'a-z-' 'A-Z_')_LINKER"
-  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap $direct" \
-    cargo zigbuild --locked --profile dist -p fluent-bit-ai --lib --target "$2.$glibc"
+  # By which code is hot, where that was recorded (profile.sh). By its checksum cargo sees that it is another one.
+  flags="$RUSTFLAGS_OBJECT" wrapper=""
+  profile="$PWD/$here/$1.profdata"
+  if [ -e "$profile" ]; then
+    flags="$flags --cfg profile=\"$(cksum <"$profile" | tr -d ' ')\""
+    wrapper="$PWD/$here/rustc.sh"
+  fi
+  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$GLIBC" RUSTFLAGS="$flags" \
+    RUSTC_WRAPPER="$wrapper" PROFILE_FLAG="-Cprofile-use=$profile" \
+    cargo zigbuild --locked --profile dist -p fluent-bit-ai --lib --target "$2.$GLIBC"
   # By itself, so that it adds no features to what the shared object is made of.
-  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$glibc" RUSTFLAGS="$remap $direct" \
-    cargo zigbuild --locked --profile dist -p fluent-bit-ai-cli --bin fluent-bit-ai --target "$2.$glibc"
-  env "$linker=${3}gcc" RUSTFLAGS="$remap -C target-feature=+crt-static" \
+  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$GLIBC" RUSTFLAGS="$flags" \
+    RUSTC_WRAPPER="$wrapper" PROFILE_FLAG="-Cprofile-use=$profile" \
+    cargo zigbuild --locked --profile dist -p fluent-bit-ai-cli --bin fluent-bit-ai --target "$2.$GLIBC"
+  env "$linker=${3}gcc" RUSTFLAGS="$RUSTFLAGS_SHARED -C target-feature=+crt-static" \
     cargo build --locked --profile small -p install --target "$2"
 }
 
@@ -68,7 +57,7 @@ split() { # BUILT BINUTILS_PREFIX FOLDER
   mkdir -p "$debug"
   "${2}objcopy" --only-keep-debug --compress-debug-sections=zlib "$1" "$debug/$(echo "$id" | cut -c3-).debug"
   "${2}strip" --strip-unneeded -o "$3/fluent-bit-ai.so" "$1"
-  sh "$here/symbols.sh" "$3/fluent-bit-ai.so" "$glibc"
+  sh "$here/symbols.sh" "$3/fluent-bit-ai.so" "$GLIBC"
   size="$(stat -c %s "$3/fluent-bit-ai.so")"
   [ "$size" -le "$largest" ] || { echo "fluent-bit-ai.so has $size bytes, more than $largest" >&2; exit 1; }
 }
@@ -79,7 +68,7 @@ pack() { # ARCHITECTURE TARGET NAME BINUTILS_PREFIX
   mkdir -p "$work"
   split "$CARGO_TARGET_DIR/$2/dist/libfluent_bit_ai.so" "$4" "$work"
   "${4}strip" -o "$work/fluent-bit-ai" "$CARGO_TARGET_DIR/$2/dist/fluent-bit-ai"
-  sh "$here/symbols.sh" "$work/fluent-bit-ai" "$glibc"
+  sh "$here/symbols.sh" "$work/fluent-bit-ai" "$GLIBC"
   sh "$here/stage.sh" "$work/fluent-bit-ai.so" "$work/fluent-bit-ai" "$work/root"
   into="$work/root/opt/fluent-bit-ai"
   install -m 644 "$out/THIRD-PARTY-LICENSES.md" "$into"

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Installs what `make dist` needs and a fresh Debian 12 lacks: Debian's cross compiler, and below
-# FOLDER zig with cargo-zigbuild (pip) and the packagers (cargo).
+# FOLDER zig with cargo-zigbuild (pip) and, unless --compilers is given, the packagers (cargo).
 #
-# usage: packaging/tools.sh FOLDER
+# usage: packaging/tools.sh [--compilers] FOLDER
 set -eu
-folder="${1:?usage: $0 FOLDER}"
+only=""
+[ "${1:-}" != --compilers ] || { only="$1"; shift; }
+folder="${1:?usage: $0 [--compilers] FOLDER}"
 here="$(dirname "$0")"
 
 missing=""
@@ -23,6 +25,8 @@ if [ ! -x "$folder/zig/bin/cargo-zigbuild" ]; then
   python3 -m venv "$folder/zig"
   "$folder/zig/bin/pip" install -q -r "$here/requirements.txt"
 fi
+
+[ -z "$only" ] || exit 0
 
 # Not optimised, but for the one that would otherwise search licence texts for minutes.
 install() { # NAME VERSION [OPTION...]
