@@ -209,6 +209,29 @@ fn both_lists_of_licences_agree() {
     assert_eq!(accepted, list("deny.toml", "allow = ["));
 }
 
+/// Scenario: cargo calls rustc through the wrapper of `make dist` and `make profile`. Guarantees: the crates that the
+/// profile is of get its flag, all others are compiled as they were, and each of the former is built at all.
+#[test]
+fn the_profile_is_that_of_crates_that_are_built() {
+    let called = |name: &str| {
+        let mut command = Command::new(Path::new(ROOT).join("packaging/rustc.sh"));
+        let arguments = ["rustc", "--crate-name", name, "lib.rs"];
+        let output = command.arg("echo").args(arguments).env("PROFILE_FLAG", "-Cflag").output();
+        ran(&output.unwrap())
+    };
+    let script = std::fs::read_to_string(Path::new(ROOT).join("packaging/rustc.sh")).unwrap();
+    let lock = std::fs::read_to_string(Path::new(ROOT).join("Cargo.lock")).unwrap();
+    let words = script.split(" --crate-name ").skip(1);
+    let names: Vec<&str> = words.filter_map(|rest| rest.split(' ').next()).collect();
+    assert!(names.contains(&"fluent_bit_ai_telemetry"), "{names:?}");
+    for name in names {
+        assert_eq!(called(name), format!("rustc --crate-name {name} lib.rs -Cflag\n"));
+        let is_built = |name: &str| lock.contains(&format!("\nname = \"{name}\"\n"));
+        assert!(is_built(name) || is_built(&name.replace('_', "-")), "{name}");
+    }
+    assert_eq!(called("tokio"), "rustc --crate-name tokio lib.rs\n");
+}
+
 fn digest(path: &Path) -> String {
     let output = Command::new("sha256sum").arg(path).output().unwrap();
     ran(&output).split(' ').next().unwrap().to_owned()
