@@ -239,14 +239,12 @@ fn workers_waits_and_retries_lose_nothing() {
             bench.configure("", "      count: 4", "", output);
             let child = bench.start(&[]);
             bench.await_records(DOUBLED - 2);
+            // Until the engine has heard of it: as Fluent Bit's, a stop sends once more what is tried again.
+            std::thread::sleep(Duration::from_millis(300));
             signal(&child, "-INT");
             let (code, text) = child.end();
             assert_eq!(code, Some(0), "row {} {output}: {text}", row.since);
-            // As Fluent Bit does, a stop sends what is tried again once more, and so twice where the flush has written
-            // and the engine has not heard of it yet.
-            let sent = bench.records("out");
-            let is_twice = output.contains("retry") && sent == DOUBLED + DOUBLED - 2;
-            assert!(sent == DOUBLED || is_twice, "row {} {output}: {sent} {text}", row.since);
+            assert_eq!(bench.records("out"), DOUBLED, "row {} {output}: {text}", row.since);
             assert_eq!(total(&text, "probe.0", "failed"), 0, "{text}");
             assert_eq!(total(&text, "probe.0", "records"), DOUBLED, "{text}");
             let retried = total(&text, "probe.0", "retried");
