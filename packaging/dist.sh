@@ -39,13 +39,13 @@ build() { # ARCHITECTURE TARGET BINUTILS_PREFIX
     flags="$flags --cfg profile=\"$(cksum <"$profile" | tr -d ' ')\""
     wrapper="$PWD/$here/rustc.sh"
   fi
-  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$GLIBC" RUSTFLAGS="$flags" \
-    RUSTC_WRAPPER="$wrapper" PROFILE_FLAG="-Cprofile-use=$profile" \
-    cargo zigbuild --locked --profile dist -p fluent-bit-ai --lib --target "$2.$GLIBC"
-  # By itself, so that it adds no features to what the shared object is made of.
-  env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$GLIBC" RUSTFLAGS="$flags" \
-    RUSTC_WRAPPER="$wrapper" PROFILE_FLAG="-Cprofile-use=$profile" \
-    cargo zigbuild --locked --profile dist -p fluent-bit-ai-cli --bin fluent-bit-ai --target "$2.$GLIBC"
+  # One by one, so that the program adds no features to what the shared object is made of.
+  for what in "fluent-bit-ai --lib" "fluent-bit-ai-cli --bin fluent-bit-ai"; do
+    # shellcheck disable=SC2086 # words
+    env "$linker=$PWD/$here/zig-cc.sh" ZIG_TARGET="$1-linux-gnu.$GLIBC" RUSTFLAGS="$flags" \
+      RUSTC_WRAPPER="$wrapper" PROFILE_FLAG="-Cprofile-use=$profile" \
+      cargo zigbuild --locked --profile dist -p $what --target "$2.$GLIBC"
+  done
   env "$linker=${3}gcc" RUSTFLAGS="$RUSTFLAGS_SHARED -C target-feature=+crt-static" \
     cargo build --locked --profile small -p install --target "$2"
 }
