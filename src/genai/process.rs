@@ -8,6 +8,7 @@ use super::dialects::DialectCounts;
 use super::dialects::added::AddedDialects;
 use super::failure::{FailedEvent, FailureReason, OnFailure};
 use super::findings::{self, FindingSet};
+use super::json_value::Arena;
 use super::mask::{Masker, values};
 use super::normalize::{Conventions, EventValues, Normalizer, SeenAttributes};
 use super::redact::{Detector, FindingSource, KeyRules, Pattern, Redactor, Replacement};
@@ -140,6 +141,8 @@ pub struct ContextProcessor {
     editor: Option<ResourceEditor>,
     baggage: Option<BaggageReader>,
     metrics: MetricRenamer,
+    /// Where JSON of a span's events is read.
+    arena: Arena,
     patch: Patch,
     changed: Vec<u8>,
     masked: Vec<u8>,
@@ -171,6 +174,7 @@ impl ContextProcessor {
             normalizer,
             redactor,
             metrics: MetricRenamer::new(),
+            arena: Arena::default(),
             patch: Patch::default(),
             changed: Vec::new(),
             masked: Vec::new(),
@@ -301,7 +305,9 @@ impl ContextProcessor {
         self.patch.begin(item.event.raw);
         match (item.signal(), &mut self.normalizer) {
             (Signal::Traces, Some(normalizer)) => {
-                let spoken = normalize_span(&item.span, seen, normalizer, &mut self.patch);
+                self.arena.clear();
+                let (span, arena) = (&item.span, &self.arena);
+                let spoken = normalize_span(span, seen, normalizer, arena, &mut self.patch);
                 if let Some(spoken) = spoken {
                     tally.normalized.count(spoken);
                     if label.outdated {

@@ -4,6 +4,7 @@ use memchr::memmem::Finder;
 
 use super::dialects::DialectSet;
 use super::dialects::added::AddedDialects;
+use super::json_value::Arena;
 use super::normalize::{Conventions, Detection, EventValues, Normalizer, SeenAttributes, provider};
 use crate::codec::msgpack::{self, Entry, MapView, elements, int_of, text_of};
 use crate::codec::records::layout::keys;
@@ -29,16 +30,18 @@ impl<'a> AttributeVisitor<'a> for DetectionVisitor<'_, 'a> {
 }
 
 /// Notes what is to be replaced in a span, and says which dialects it spoke. `seen` is what was seen of its
-/// attributes.
+/// attributes. JSON of events is read into `arena`.
 pub(super) fn normalize_span<'a>(
     span: &SpanView<'a>,
     seen: &mut SeenAttributes<'a>,
     normalizer: &mut Normalizer,
+    arena: &Arena,
     patch: &mut Patch,
 ) -> Option<DialectSet> {
     let detection = seen.detection;
     let first_token = first_token(span, detection, normalizer.added);
-    let mut events = EventValues::read(span.events, span.attributes, detection.own(), first_token);
+    let own = detection.own();
+    let mut events = EventValues::read(arena, span.events, span.attributes, own, first_token);
     let mut spoken = None;
     let has_work = normalizer.calls_for_work(seen, span.attributes) || events.has_content();
     if has_work && !span.attributes.is_empty() {

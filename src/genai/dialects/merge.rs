@@ -232,7 +232,7 @@ const fn all_lists() -> [KnownList; list_count()] {
     const UNSET: IndexedList = IndexedList {
         prefix: "",
         field: GenAiField::InputMessages,
-        form: crate::genai::dialect::ListForm::Value(|_| Vec::new()),
+        form: crate::genai::dialect::ListForm::Value(|_, _| &[]),
         is_common: true,
     };
     let mut lists = [KnownList { list: &UNSET, meaning: NOTHING }; list_count()];

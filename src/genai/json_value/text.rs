@@ -1,155 +1,64 @@
-//! JSON text <-> values, by `serde_json`.
+//! Texts of JSON.
 
-use std::borrow::Cow;
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Debug, Formatter};
+use std::ops::Deref;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+/// A text of JSON, without its escapes.
+#[derive(Clone, Copy, Default)]
+pub struct Text<'a> {
+    text: &'a str,
+    /// Whether it is known that JSON writes it as it is.
+    is_plain: bool,
+}
 
-use super::{Json, Members};
-use crate::codec::msgpack;
-
-/// Room for the elements of most lists.
-const ELEMENTS: usize = 4;
-
-/// Room for the members of most objects.
-const MEMBERS: usize = 8;
-
-impl<'a> Json<'a> {
-    /// Reads JSON text.
-    pub fn read(text: &'a str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+impl<'a> Text<'a> {
+    /// A word without quotes, backslashes and control characters.
+    pub const fn word(word: &'static str) -> Self {
+        Self::plain(word)
     }
 
-    /// Reads JSON text that may be no text at all.
-    pub fn read_bytes(text: &'a [u8]) -> Option<Self> {
-        Self::read(std::str::from_utf8(text).ok()?)
+    /// A text that stood in JSON without an escape, so that it can be written without one.
+    pub(super) const fn plain(text: &'a str) -> Self {
+        Self { text, is_plain: true }
     }
 
-    /// The JSON text.
-    pub fn to_text(&self) -> String {
-        // Nothing in it can fail to be written.
-        serde_json::to_string(self).unwrap_or_default()
+    pub const fn as_str(self) -> &'a str {
+        self.text
     }
 
-    /// Appends the JSON text as an encoded text.
-    pub fn append(&self, out: &mut Vec<u8>) -> bool {
-        append(self, out)
+    /// Whether it is known that JSON writes it as it is.
+    pub(super) const fn is_plain(self) -> bool {
+        self.is_plain
     }
 
-    /// Appends the JSON text of a list as an encoded text, unless the list is empty.
-    pub fn append_list(values: &[Self], out: &mut Vec<u8>) -> bool {
-        !values.is_empty() && append(values, out)
-    }
-
-    /// The JSON text of a list.
-    #[cfg(test)]
-    pub fn list_text(values: &[Self]) -> String {
-        serde_json::to_string(values).unwrap_or_default()
+    /// What stands for it, which is itself or a word.
+    pub fn map(self, word: impl FnOnce(&'a str) -> &'a str) -> Self {
+        Self { text: word(self.text), is_plain: self.is_plain }
     }
 }
 
-/// Appends the JSON text of anything as an encoded text, in the memory that is there.
-pub(in crate::genai) fn append<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> bool {
-    msgpack::str_of(out, |out| serde_json::to_writer(out, value).is_ok())
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, is_plain: false }
+    }
 }
 
-/// JSON text.
-impl Display for Json<'_> {
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.text
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Debug for Text<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.to_text())
-    }
-}
-
-impl Serialize for Json<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Number(value) => value.serialize(serializer),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::List(list) => serializer.collect_seq(list),
-            Self::Object(members) => members.serialize(serializer),
-        }
-    }
-}
-
-impl Serialize for Members<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.len()))?;
-        for (key, value) in self.iter() {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
-    }
-}
-
-/// A name, borrowed where it has no escapes.
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-struct JsonVisitor;
-
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json<'de>;
-
-    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
-        Ok(Json::of_float(value))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json<'de>, A::Error> {
-        let Some(first) = list.next_element()? else { return Ok(Json::List(Vec::new())) };
-        let mut values = Vec::with_capacity(ELEMENTS);
-        values.push(first);
-        while let Some(value) = list.next_element()? {
-            values.push(value);
-        }
-        Ok(Json::List(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
-        let Some((Name(key), value)) = map.next_entry()? else {
-            return Ok(Json::Object(Members::default()));
-        };
-        let mut members = Members::with_capacity(MEMBERS);
-        members.push(key, value);
-        while let Some((Name(key), value)) = map.next_entry()? {
-            members.push(key, value);
-        }
-        Ok(Json::Object(members))
-    }
-}
-
-impl<'de> Deserialize<'de> for Json<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+        self.text.fmt(formatter)
     }
 }

@@ -12,18 +12,19 @@ const CACHE: [(&str, GenAiField); 2] = [
     ("cache_creation_input_tokens", GenAiField::CacheCreationTokens),
 ];
 
-impl Collected<'_> {
+impl Collected<'_, '_> {
     /// Takes the tokens of the cache that Anthropic's API gave, and notes how many it gave beside them.
     pub(super) fn anthropic_usage(&mut self, path: &str, rank: u16, value: &[u8]) {
         // What has no such member is not read.
         let given = text(value).filter(|text| {
             CACHE.iter().any(|(name, _)| memchr::memmem::find(text, name.as_bytes()).is_some())
         });
-        let Some(object) = given.and_then(json::read_object) else { return };
-        let Some(usage) = json::member(&object, path) else { return };
+        let arena = self.arena;
+        let object = given.and_then(|given| json::read_object(arena, given));
+        let Some(usage) = object.and_then(|object| json::member(object, path)) else { return };
         for (name, field) in CACHE {
             if let Some(value) = usage.get(name) {
-                self.make(field, rank, |out| json::append(field, value, out));
+                self.make(field, rank, |out| json::append(arena, field, value, out));
             }
         }
         self.beside_cache = match usage.get("input_tokens") {

@@ -12,7 +12,7 @@ use crate::genai::dialect::{Dialect, ListForm, RuleAction, SpanPart};
 use crate::genai::dialects::DialectSet;
 use crate::genai::dialects::added::AddedDialects;
 use crate::genai::dialects::merge::KeyMeaning;
-use crate::genai::json_value::{Json, Members};
+use crate::genai::json_value::{Arena, Json};
 
 /// Ranks of what is worked out from more than one attribute; names of the dialects rank between.
 pub(super) const FIRST: u16 = 0;
@@ -36,7 +36,9 @@ pub(super) fn translated(value: &[u8], words: &[(&str, &str)]) -> Option<Vec<u8>
 }
 
 /// What was read of one span.
-pub(super) struct Collected<'a> {
+pub(super) struct Collected<'a, 'j> {
+    /// Where JSON is read.
+    pub(super) arena: &'j Arena,
     pub(super) conventions: Conventions,
     /// The dialects beside the built-in ones.
     pub(super) added: AddedDialects,
@@ -76,16 +78,18 @@ pub(super) struct Collected<'a> {
     pub(super) repeated: Vec<u16>,
 }
 
-impl<'a> Collected<'a> {
+impl<'a, 'j> Collected<'a, 'j> {
     /// Nothing read yet of what was seen.
     pub(super) fn new(
         seen: &mut SeenAttributes<'a>,
+        arena: &'j Arena,
         added: AddedDialects,
         conventions: Conventions,
         mut scratch: Box<Scratch>,
     ) -> Self {
         scratch.clear();
         Self {
+            arena,
             conventions,
             added,
             own: seen.detection.own,
@@ -146,9 +150,10 @@ impl<'a> Collected<'a> {
             if field == GenAiField::OperationName {
                 self.check_operation(value);
             } else if has_wrong_type(field.shape(), value) {
+                let arena = self.arena;
                 self.correct(field, |out| {
                     let start = out.len();
-                    convert(field, value, out) && out.get(start..) != Some(value)
+                    convert(arena, field, value, out) && out.get(start..) != Some(value)
                 });
             }
         }
@@ -327,7 +332,8 @@ impl<'a> Collected<'a> {
     }
 
     pub(super) fn offer(&mut self, field: GenAiField, rank: u16, value: &[u8]) {
-        self.make(field, rank, |out| convert(field, value, out));
+        let arena = self.arena;
+        self.make(field, rank, |out| convert(arena, field, value, out));
     }
 
     pub(super) fn offer_text(&mut self, field: GenAiField, rank: u16, text: Option<&str>) -> bool {
@@ -345,34 +351,36 @@ impl<'a> Collected<'a> {
 
     fn details(&mut self, value: &[u8], rank: u16, names: &[(&str, GenAiField)]) {
         let Some(json) = text(value) else { return };
-        let Some(object) = json::read_object(json) else {
+        let arena = self.arena;
+        let Some(object) = json::read_object(arena, json) else {
             return self.details_of_list(json, rank, names);
         };
         for (path, field) in names {
-            if let Some(value) = json::member(&object, path) {
-                self.make(*field, rank, |out| json::append(*field, value, out));
+            if let Some(value) = json::member(object, path) {
+                self.make(*field, rank, |out| json::append(arena, *field, value, out));
             }
         }
-        if json::is_all_at(&object, names) {
+        if json::is_all_at(object, names) {
             self.mark_mapped(rank);
         }
     }
 
     fn quoted(&mut self, field: GenAiField, rank: u16, value: &[u8]) {
         let Some(json) = text(value).filter(|_| self.wants(field, rank)) else { return };
-        let Some(read) = json::read_value(json) else {
+        let arena = self.arena;
+        let Some(read) = json::read_value(arena, json) else {
             // Some write it plainly.
             self.offer(field, rank, value);
             return;
         };
-        if self.make(field, rank, |out| json::append(field, &read, out)) {
+        if self.make(field, rank, |out| json::append(arena, field, read, out)) {
             self.mark_mapped(rank);
         }
     }
 
     fn millis(&mut self, field: GenAiField, rank: u16, value: &[u8]) {
         let mut number = Vec::new();
-        if !convert(GenAiField::Temperature, value, &mut number) {
+        if !convert(self.arena, GenAiField::Temperature, value, &mut number) {
             return;
         }
         let Ok(Token::Float(millis)) = Reader::new(&number).token() else { return };
@@ -386,7 +394,9 @@ impl<'a> Collected<'a> {
     }
 
     fn replies(&mut self, rank: u16, value: &[u8]) {
-        let Some(object) = text(value).and_then(json::read_object) else { return };
+        let arena = self.arena;
+        let object = text(value).and_then(|text| json::read_object(arena, text));
+        let Some(object) = object else { return };
         let first = object.get("replies").and_then(|replies| replies.as_list()?.first());
         let of_reply = first.and_then(|reply| reply.get("meta"));
         let Some(meta) = of_reply.or_else(|| object.get("meta")) else { return };
@@ -403,7 +413,7 @@ impl<'a> Collected<'a> {
         ];
         for (path, field) in paths {
             if let Some(value) = path.iter().try_fold(meta, |value, name| value.get(name)) {
-                self.make(field, rank, |out| json::append(field, value, out));
+                self.make(field, rank, |out| json::append(arena, field, value, out));
             }
         }
     }
@@ -412,11 +422,16 @@ impl<'a> Collected<'a> {
         if !self.wants(GenAiField::ToolDefinitions, rank) {
             return;
         }
-        let tools: Option<Vec<Json<'_>>> =
-            elements(value).map(|tool| parts::parsed(text_of(tool)?)).collect();
-        let Some(tools) = tools.filter(|tools| !tools.is_empty()) else { return };
-        let tools = tool_definitions::definitions(tools);
-        if self.offer_list(GenAiField::ToolDefinitions, rank, &tools) {
+        let arena = self.arena;
+        let mut tools = arena.building(0);
+        for tool in elements(value) {
+            let Some(tool) = text_of(tool).and_then(|tool| parts::parsed(arena, tool)) else {
+                return;
+            };
+            tools.push(tool);
+        }
+        let tools = tool_definitions::definitions(arena, tools.into_bump_slice());
+        if self.offer_list(GenAiField::ToolDefinitions, rank, tools) {
             self.mark_mapped(rank);
         }
     }
@@ -424,10 +439,10 @@ impl<'a> Collected<'a> {
     fn tool_names(&mut self, rank: u16, value: &[u8]) {
         let names = text_of(value).unwrap_or_default().split(',').map(str::trim);
         let named = names.filter(|name| !name.is_empty());
-        let tool =
-            |name| Members::from([("type", Json::from("function")), ("name", Json::from(name))]);
-        let tools: Vec<Json<'_>> = named.map(tool).map(Json::Object).collect();
-        if self.offer_list(GenAiField::ToolDefinitions, rank, &tools) {
+        let arena = self.arena;
+        let kind = ("type", Json::word("function"));
+        let tools = arena.list(named.map(|name| arena.object([kind, ("name", Json::from(name))])));
+        if self.offer_list(GenAiField::ToolDefinitions, rank, tools) {
             self.mark_mapped(rank);
         }
     }
@@ -436,38 +451,41 @@ impl<'a> Collected<'a> {
         if !self.wants(GenAiField::InputMessages, rank) {
             return;
         }
-        let prompts = match Json::of_encoded(value) {
-            Json::List(list) => list,
-            one => vec![one],
-        };
-        let texts = prompts.into_iter().filter_map(Json::into_text);
-        let list: Vec<Json<'_>> = texts.map(|text| messages::single("user", text)).collect();
-        self.offer_list(GenAiField::InputMessages, rank, &list);
+        let arena = self.arena;
+        let given = Json::of_encoded(arena, value);
+        let prompts = given.as_list().unwrap_or(std::slice::from_ref(&given));
+        let texts = prompts.iter().filter_map(|prompt| prompt.as_text());
+        let list = arena.list(texts.map(|text| messages::single(arena, "user", text)));
+        self.offer_list(GenAiField::InputMessages, rank, list);
     }
 
     fn json_messages(&mut self, field: GenAiField, role: &str, rank: u16, value: &[u8]) {
         if self.wants(field, rank) {
-            let read = text_of(value).and_then(|text| messages::of_text(text, role));
+            let arena = self.arena;
+            let read = text_of(value).and_then(|text| messages::of_text(arena, text, role));
             self.offer_messages(field, (rank, rank), read);
         }
     }
 
     /// Takes messages of an attribute, and notes what stays of it. The ranks are those of the messages and of
     /// the attribute.
-    pub(super) fn offer_messages(
+    pub(super) fn offer_messages<'m>(
         &mut self,
         field: GenAiField,
         (rank, attribute): (u16, u16),
-        read: Option<(Messages<'_>, Remainder<'_>)>,
-    ) {
+        read: Option<(Messages<'m>, Remainder<'m>)>,
+    ) where
+        'j: 'm,
+    {
         let Some((messages, rest)) = read else { return };
         if !self.make(field, rank, |out| messages.append(out)) {
             return;
         }
+        let arena: &'m Arena = self.arena;
         match rest {
             Remainder::Nothing => self.mark_mapped(attribute),
             Remainder::Object(mut rest) => {
-                tool_definitions::take_tools(&mut rest, |tools| {
+                tool_definitions::take_tools(arena, &mut rest, |tools| {
                     self.offer_list(GenAiField::ToolDefinitions, rank, tools)
                 });
                 match rest.is_empty() {

@@ -3,7 +3,7 @@
 use super::field::{FieldType, GenAiField};
 use super::{foreign_messages, tool_definitions, values};
 use crate::codec::msgpack::{self, Reader, Token, elements, text_of};
-use crate::genai::json_value::Json;
+use crate::genai::json_value::{Arena, Json};
 
 /// Whether an encoded value has a type that `shape` does not allow and that may be converted. Looks
 /// at the first byte only. An integer where a double belongs is left alone: it compares and sums
@@ -46,12 +46,12 @@ pub(super) fn text_bytes(value: &[u8]) -> &[u8] {
 
 /// Appends `value` as the type of `field`. Gives false, and appends nothing, when it has no such
 /// form or is empty.
-pub(super) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> bool {
+pub(super) fn convert(arena: &Arena, field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> bool {
     let Ok(token) = Reader::new(value).token() else { return false };
     match field.shape() {
         FieldType::Any => any(token, value, out),
         FieldType::Messages | FieldType::Tools => {
-            in_form(field, token, out) || any(token, value, out)
+            in_form(arena, field, token, out) || any(token, value, out)
         }
         FieldType::Text if field != GenAiField::OutputType && matches!(token, Token::Str(_)) => {
             any(token, value, out)
@@ -60,12 +60,12 @@ pub(super) fn convert(field: GenAiField, value: &[u8], out: &mut Vec<u8>) -> boo
         FieldType::Int => int(token).map(|int| msgpack::int(out, int)).is_some(),
         FieldType::Double => double(token).map(|number| msgpack::f64(out, number)).is_some(),
         FieldType::Bool => bool(token).map(|bool| msgpack::bool(out, bool)).is_some(),
-        FieldType::Texts | FieldType::Reasons => texts(field, token, value, out),
+        FieldType::Texts | FieldType::Reasons => texts(arena, field, token, value, out),
     }
 }
 
 /// Messages and definitions of tools that have another form, in that of the conventions.
-fn in_form(field: GenAiField, token: Token<'_>, out: &mut Vec<u8>) -> bool {
+fn in_form(arena: &Arena, field: GenAiField, token: Token<'_>, out: &mut Vec<u8>) -> bool {
     let Token::Str(bytes) = token else { return false };
     let is_tools = field.shape() == FieldType::Tools;
     let may_be = if is_tools {
@@ -75,11 +75,11 @@ fn in_form(field: GenAiField, token: Token<'_>, out: &mut Vec<u8>) -> bool {
     };
     let Some(text) = std::str::from_utf8(bytes).ok().filter(|_| may_be) else { return false };
     let made = match field {
-        _ if is_tools => tool_definitions::of_foreign(text),
-        GenAiField::OutputMessages => foreign_messages::of_foreign(text, "assistant"),
-        _ => foreign_messages::of_foreign(text, "user"),
+        _ if is_tools => tool_definitions::of_foreign(arena, text),
+        GenAiField::OutputMessages => foreign_messages::of_foreign(arena, text, "assistant"),
+        _ => foreign_messages::of_foreign(arena, text, "user"),
     };
-    made.is_some_and(|made| Json::append_list(&made, out))
+    made.is_some_and(|made| Json::append_list(made, out))
 }
 
 fn any(token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
@@ -166,7 +166,13 @@ fn bool(token: Token<'_>) -> Option<bool> {
 }
 
 /// A list of texts; from a text the list that it holds as JSON, or the list of it alone.
-fn texts(field: GenAiField, token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -> bool {
+fn texts(
+    arena: &Arena,
+    field: GenAiField,
+    token: Token<'_>,
+    value: &[u8],
+    out: &mut Vec<u8>,
+) -> bool {
     match token {
         Token::Array(count) => {
             let is_text = |element| matches!(Reader::new(element).token(), Ok(Token::Str(_)));
@@ -187,8 +193,8 @@ fn texts(field: GenAiField, token: Token<'_>, value: &[u8], out: &mut Vec<u8>) -
                 GenAiField::FinishReasons => values::finish_reason(text),
                 _ => text,
             };
-            let listed = if text.trim_start().starts_with('[') { Json::read(text) } else { None };
-            let listed = listed.as_ref().and_then(Json::as_list);
+            let is_list = text.trim_start().starts_with('[');
+            let listed = is_list.then(|| Json::read(arena, text)?.as_list()).flatten();
             let listed: Option<Vec<&str>> =
                 listed.and_then(|list| list.iter().map(|text| text.as_str().map(word)).collect());
             match listed {
@@ -219,7 +225,7 @@ mod tests {
         let mut value = Vec::new();
         write(&mut value);
         let mut out = Vec::new();
-        convert(field, &value, &mut out).then_some(out)
+        convert(&Arena::default(), field, &value, &mut out).then_some(out)
     }
 
     fn encoded(write: impl FnOnce(&mut Vec<u8>)) -> Option<Vec<u8>> {
@@ -290,8 +296,9 @@ mod tests {
                 }
             }
             let (mut once, mut again) = (Vec::new(), Vec::new());
-            if convert(GenAiField::FinishReasons, &given, &mut once) {
-                prop_assert!(convert(GenAiField::FinishReasons, &once, &mut again));
+            let arena = Arena::default();
+            if convert(&arena, GenAiField::FinishReasons, &given, &mut once) {
+                prop_assert!(convert(&arena, GenAiField::FinishReasons, &once, &mut again));
                 prop_assert_eq!(once, again);
             }
         }

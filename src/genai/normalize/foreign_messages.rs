@@ -2,7 +2,7 @@
 
 use super::messages;
 use super::parts::parsed;
-use crate::genai::json_value::Json;
+use crate::genai::json_value::{Arena, Json};
 
 /// How far into a text the first message shows its form.
 const HEAD: usize = 256;
@@ -44,12 +44,16 @@ pub(super) fn may_be_foreign(text: &[u8]) -> bool {
 
 /// The messages in the form of the conventions; `None` if they have it, or are none. `role` is that of messages
 /// that have none.
-pub(super) fn of_foreign<'a>(text: &'a str, role: &'a str) -> Option<Vec<Json<'a>>> {
-    let list = parsed(text).filter(|json| json.as_list().is_some())?;
-    if list.as_list()?.iter().all(is_current) {
+pub(super) fn of_foreign<'a>(
+    arena: &'a Arena,
+    text: &'a str,
+    role: &'a str,
+) -> Option<&'a [Json<'a>]> {
+    let json = parsed(arena, text)?;
+    if json.as_list()?.iter().all(is_current) {
         return None;
     }
-    match messages::of_value(list, role)? {
+    match messages::of_value(arena, json, role)? {
         (list, messages::Remainder::Nothing) => Some(list),
         // What cannot be said would be lost.
         _ => None,
@@ -70,7 +74,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn of_foreign(text: &str, role: &str) -> Option<String> {
-        rendered(&super::of_foreign(text, role)?)
+        rendered(super::of_foreign(&Arena::default(), text, role)?)
     }
 
     fn soup() -> impl Strategy<Value = Value> {

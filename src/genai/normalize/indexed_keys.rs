@@ -1,21 +1,22 @@
 //! Indexed keys: lists and objects that a dialect spreads over many attribute keys, put together
 //! again as JSON.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::genai::json_value::{Json, MAX_DEPTH, Members};
+use crate::codec::msgpack::text_of;
+use crate::genai::json_value::{Arena, Json, MAX_DEPTH, Members};
 
 /// What the keys `0.a.b`, `0.c`, `1.a.b` and so on hold: objects within objects. Numbers are keys
-/// like any other until [`KeyTree::into_list`] reads them.
+/// like any other until [`KeyTree::elements`] reads them.
 #[derive(Debug, Default)]
 pub struct KeyTree<'a>(BTreeMap<&'a str, Node<'a>>);
 
 /// What stands under one part of a key.
 #[derive(Debug)]
 enum Node<'a> {
-    Value(Json<'a>),
+    /// As it is encoded.
+    Value(&'a [u8]),
     Tree(KeyTree<'a>),
 }
 
@@ -24,7 +25,7 @@ impl Node<'_> {
     fn text(&self, name: &str) -> Option<&str> {
         let Self::Tree(tree) = self else { return None };
         match tree.0.get(name)? {
-            Node::Value(value) => value.as_str(),
+            Node::Value(value) => text_of(value),
             Node::Tree(_) => None,
         }
     }
@@ -46,13 +47,13 @@ impl<'a> KeyTree<'a> {
             rest = after;
         }
         if let Entry::Vacant(place) = tree.0.entry(rest) {
-            place.insert(Node::Value(Json::of_encoded(encoded)));
+            place.insert(Node::Value(encoded));
         }
     }
 
     /// The elements in the order of their numbers.
-    pub fn into_list(self) -> Vec<Members<'a>> {
-        self.into_members().into_numbered()
+    pub fn elements(self, arena: &'a Arena) -> impl Iterator<Item = Members<'a>> {
+        self.into_members(arena).numbered()
     }
 
     /// The texts of this name that elements have, in the order of their numbers.
@@ -64,15 +65,15 @@ impl<'a> KeyTree<'a> {
         numbered.into_iter().map(|(_, text)| text).collect()
     }
 
-    fn into_members(self) -> Members<'a> {
+    fn into_members(self, arena: &'a Arena) -> Members<'a> {
         let members = self.0.into_iter().map(|(key, node)| {
             let value = match node {
-                Node::Value(value) => value,
-                Node::Tree(tree) => Json::Object(tree.into_members()),
+                Node::Value(value) => Json::of_encoded(arena, value),
+                Node::Tree(tree) => Json::Object(tree.into_members(arena)),
             };
-            (Cow::Borrowed(key), value)
+            (key.into(), value)
         });
-        members.collect()
+        arena.members(members)
     }
 }
 
@@ -92,8 +93,9 @@ mod tests {
         }
         tree.insert(&long, &value);
         assert_eq!(tree.texts("c"), ["x"]);
-        let list: Vec<String> =
-            tree.into_list().into_iter().map(|members| Json::Object(members).to_string()).collect();
+        let arena = Arena::default();
+        let list = tree.elements(&arena).map(|members| Json::Object(members).to_text());
+        let list: Vec<String> = list.collect();
         assert_eq!(list, [r#"{"a":{"b":"x"},"c":"x"}"#, r#"{"a":{"b":"x"}}"#]);
     }
 }

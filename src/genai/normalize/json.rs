@@ -9,7 +9,7 @@ use super::convert::text_list;
 use super::field::{FieldType, GenAiField};
 use super::{tool_definitions, values};
 use crate::codec::msgpack;
-use crate::genai::json_value::{Json, Members};
+use crate::genai::json_value::{Arena, Json, Members};
 
 /// JSON text longer than this is not read.
 const MAX_JSON: usize = 256 << 10;
@@ -37,20 +37,20 @@ pub(super) const PARAMETERS: &[(&str, GenAiField)] = &[
 ];
 
 /// Reads an object; `None` for anything else.
-pub(super) fn read_object(text: &[u8]) -> Option<Members<'_>> {
+pub(super) fn read_object<'a>(arena: &'a Arena, text: &'a [u8]) -> Option<Members<'a>> {
     if text.len() > MAX_JSON || !text.trim_ascii_start().starts_with(b"{") {
         return None;
     }
-    Json::read_bytes(text)?.into_object()
+    Json::read_bytes(arena, text)?.as_object()
 }
 
 /// Reads any value.
-pub(super) fn read_value(text: &[u8]) -> Option<Json<'_>> {
-    (text.len() <= MAX_JSON).then(|| Json::read_bytes(text)).flatten()
+pub(super) fn read_value<'a>(arena: &'a Arena, text: &'a [u8]) -> Option<Json<'a>> {
+    (text.len() <= MAX_JSON).then(|| Json::read_bytes(arena, text)).flatten()
 }
 
 /// The value at a path: names of members, with `/` between.
-pub(super) fn member<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
+pub(super) fn member<'a>(object: Members<'a>, path: &str) -> Option<Json<'a>> {
     // Whether a name is the first of the path: what comes behind it is seen at once with most that are not.
     let is_first = |name: &str| {
         let ends = match path.as_bytes().get(name.len()) {
@@ -67,7 +67,7 @@ pub(super) fn member<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m 
 }
 
 /// Whether all that an object has is at one of the paths, but for totals, which follow from the rest.
-pub(super) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> bool {
+pub(super) fn is_all_at(object: Members<'_>, paths: &[(&str, GenAiField)]) -> bool {
     let is_path = |outer: &str, inner: Option<&str>| {
         paths.iter().any(|(path, _)| match inner {
             None => *path == outer,
@@ -75,7 +75,7 @@ pub(super) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> b
         })
     };
     object.iter().all(|(key, value)| {
-        let within = |object: &Members<'_>| object.keys().all(|inner| is_path(key, Some(inner)));
+        let within = |object: Members<'_>| object.names().all(|inner| is_path(key, Some(inner)));
         matches!(key, "total" | "total_tokens" | "tokens")
             || is_path(key, None)
             || value.as_object().is_some_and(within)
@@ -83,22 +83,27 @@ pub(super) fn is_all_at(object: &Members<'_>, paths: &[(&str, GenAiField)]) -> b
 }
 
 /// Appends a JSON value as the type of `field`; false if it has another type or is empty.
-pub(super) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn append<'a>(
+    arena: &'a Arena,
+    field: GenAiField,
+    value: Json<'a>,
+    out: &mut Vec<u8>,
+) -> bool {
     match (field.shape(), value) {
-        (FieldType::Text, Json::Text(text)) if !text.is_empty() => msgpack::str(out, text),
+        (FieldType::Text, Json::Text(text)) if !text.is_empty() => msgpack::str(out, &text),
         (FieldType::Provider, Json::Text(text)) if !text.is_empty() => {
-            msgpack::str(out, values::provider(text));
+            msgpack::str(out, values::provider(&text));
         }
         (FieldType::Operation, Json::Text(text)) if !text.is_empty() => {
-            msgpack::str(out, values::operation(text, []));
+            msgpack::str(out, values::operation(&text, []));
         }
         (FieldType::Any | FieldType::Messages | FieldType::Tools, Json::Text(text))
             if !text.is_empty() =>
         {
-            msgpack::str(out, text);
+            msgpack::str(out, &text);
         }
         (FieldType::Tools, Json::List(list)) => {
-            return Json::append_list(&tool_definitions::definitions(list.clone()), out);
+            return Json::append_list(tool_definitions::definitions(arena, list), out);
         }
         (
             FieldType::Any | FieldType::Messages | FieldType::Tools,
@@ -112,17 +117,17 @@ pub(super) fn append(field: GenAiField, value: &Json<'_>, out: &mut Vec<u8>) -> 
             Some(double) => msgpack::f64(out, double),
             None => return false,
         },
-        (FieldType::Bool, Json::Bool(value)) => msgpack::bool(out, *value),
+        (FieldType::Bool, Json::Bool(value)) => msgpack::bool(out, value),
         (FieldType::Texts | FieldType::Reasons, value) => {
             let list = match value {
-                Json::List(list) => list.as_slice(),
-                one => std::slice::from_ref(one),
+                Json::List(list) => list,
+                _ => std::slice::from_ref(&value),
             };
             let texts: Option<Vec<&str>> = match field.shape() {
                 FieldType::Reasons => {
                     list.iter().map(|text| text.as_str().map(values::finish_reason)).collect()
                 }
-                _ => list.iter().map(Json::as_str).collect(),
+                _ => list.iter().map(|text| text.as_str()).collect(),
             };
             return texts.is_some_and(|texts| text_list(out, &texts));
         }
@@ -175,7 +180,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The value at a path, name by name.
-    fn by_names<'m, 'a>(object: &'m Members<'a>, path: &str) -> Option<&'m Json<'a>> {
+    fn by_names<'a>(object: Members<'a>, path: &str) -> Option<Json<'a>> {
         match path.split_once('/') {
             Some((outer, inner)) => by_names(object.get(outer)?.as_object()?, inner),
             None => object.get(path),
@@ -199,8 +204,9 @@ mod tests {
         /// from name to name does.
         #[test]
         fn paths_lead_from_name_to_name(text in soup(3), path in "[ab/]{0,5}") {
-            let object = read_object(text.as_bytes()).unwrap_or_default();
-            prop_assert_eq!(member(&object, &path), by_names(&object, &path));
+            let arena = Arena::default();
+            let object = read_object(&arena, text.as_bytes()).unwrap_or_default();
+            prop_assert_eq!(member(object, &path), by_names(object, &path));
         }
     }
 
@@ -209,7 +215,8 @@ mod tests {
     #[test]
     fn paths_lead_to_members_by_their_whole_names() {
         let text = br#"{"":0,"a/b":1,"a":{"b":2,"bc":3,"":4},"a":{"d":5},"ab":6,"c/":7}"#;
-        let object = read_object(text).unwrap();
+        let arena = Arena::default();
+        let object = read_object(&arena, text).unwrap();
         for (path, expected) in [
             ("", Some("0")),
             ("a", Some(r#"{"b":2,"bc":3,"":4}"#)),
@@ -222,7 +229,7 @@ mod tests {
             ("abc", None),
             ("c/", None),
         ] {
-            let found = member(&object, path).map(Json::to_text);
+            let found = member(object, path).map(Json::to_text);
             assert_eq!(found.as_deref(), expected, "{path}");
         }
     }

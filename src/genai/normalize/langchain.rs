@@ -1,7 +1,7 @@
 //! Messages as LangChain writes its objects: constructors with their arguments, and roles as types.
 
 use super::parts::says_nothing;
-use crate::genai::json_value::{Json, Members};
+use crate::genai::json_value::{Arena, Json, Members};
 
 /// Types of messages, and their roles.
 const ROLES: [(&str, &str); 8] = [
@@ -16,30 +16,30 @@ const ROLES: [(&str, &str); 8] = [
 ];
 
 /// The members of a message, with its role and its finish reason as others have them.
-pub(super) fn plain(mut message: Members<'_>) -> Members<'_> {
+pub(super) fn plain<'a>(arena: &'a Arena, mut message: Members<'a>) -> Members<'a> {
     if message.has("lc")
-        && let Some(Json::Object(arguments)) = message.take("kwargs")
+        && let Some(Json::Object(arguments)) = message.get("kwargs")
     {
         message = arguments;
     }
     let kind = message.get("type").and_then(Json::as_str);
     let role = kind.and_then(|kind| ROLES.iter().find(|(known, _)| *known == kind));
     let Some((_, role)) = role.filter(|_| !message.has("role")) else { return message };
-    message.take("type");
-    message.push("role", (*role).into());
-    let metadata = message.get("response_metadata");
-    let reason = metadata
-        .and_then(|metadata| metadata.as_object()?.first(&["finish_reason", "stop_reason"]));
-    if let Some(reason) =
-        reason.filter(|reason| reason.is_text() && !message.has("finish_reason")).cloned()
-    {
-        message.push("finish_reason", reason);
+    let message = message.without(arena, "type").with(arena, "role", Json::word(role));
+    let metadata = message.get("response_metadata").and_then(Json::as_object);
+    let reason = metadata.and_then(|metadata| metadata.first(&["finish_reason", "stop_reason"]));
+    match reason.filter(|reason| reason.is_text() && !message.has("finish_reason")) {
+        Some(reason) => message.with(arena, "finish_reason", reason),
+        None => message,
     }
-    message
 }
 
 /// Takes what a generation says that its message says, too, and leaves the rest.
-pub(super) fn take_generation<'a>(generation: &mut Members<'a>, message: &mut Members<'a>) {
+pub(super) fn take_generation<'a>(
+    arena: &'a Arena,
+    generation: &mut Members<'a>,
+    message: &mut Members<'a>,
+) {
     let is_one = generation
         .get("type")
         .and_then(Json::as_str)
@@ -47,25 +47,25 @@ pub(super) fn take_generation<'a>(generation: &mut Members<'a>, message: &mut Me
     if !is_one {
         return;
     }
-    generation.take("type");
+    generation.take(arena, "type");
     if generation.get("text") == message.get("content") {
-        generation.take("text");
+        generation.take(arena, "text");
     }
-    let Some(Json::Object(mut info)) = generation.take("generation_info") else { return };
-    let reason = info.get("finish_reason").filter(|reason| reason.is_text()).cloned();
-    if let Some(reason) = reason {
-        info.take("finish_reason");
-        message.take("finish_reason");
-        message.push("finish_reason", reason);
+    let Some(Json::Object(mut info)) = generation.get("generation_info") else { return };
+    generation.take(arena, "generation_info");
+    if let Some(reason) = info.get("finish_reason").filter(|reason| reason.is_text()) {
+        info.take(arena, "finish_reason");
+        *message = message.without(arena, "finish_reason").with(arena, "finish_reason", reason);
     }
     let info = Json::Object(info);
-    if !says_nothing(&info) {
-        generation.push("generation_info", info);
+    if !says_nothing(info) {
+        *generation = generation.with(arena, "generation_info", info);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::codec::msgpack::text_of;
     use crate::genai::normalize::messages::{Remainder, of_text};
     use serde_json::Value;
@@ -105,20 +105,20 @@ mod tests {
             ),
         ] {
             let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-            let (messages, left) = of_text(given, "user").unwrap();
+            let arena = Arena::default();
+            let (messages, left) = of_text(&arena, given, "user").unwrap();
             let mut encoded = Vec::new();
             assert!(messages.append(&mut encoded));
             assert_eq!(read(text_of(&encoded).unwrap()), read(expected));
             let left = match left {
-                Remainder::Object(left) => {
-                    Some(read(&crate::genai::json_value::Json::Object(left).to_string()))
-                }
+                Remainder::Object(left) => Some(read(&Json::Object(left).to_text())),
                 Remainder::Nothing => None,
                 Remainder::All => panic!("{given}"),
             };
             assert_eq!(left, rest.map(read));
         }
         // Two conversations are no one.
-        assert!(of_text(r#"{"messages":[[{"type":"human","content":"a"}],[]]}"#, "user").is_none());
+        let two = r#"{"messages":[[{"type":"human","content":"a"}],[]]}"#;
+        assert!(of_text(&Arena::default(), two, "user").is_none());
     }
 }

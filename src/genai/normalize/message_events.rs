@@ -5,10 +5,10 @@
 use super::convert::text_bytes;
 use super::field::GenAiField;
 use super::messages;
-use super::parts::parsed_text;
+use super::parts::parsed;
 use crate::codec::msgpack::{MapView, elements, text_of};
 use crate::codec::records::layout::keys;
-use crate::genai::json_value::{Json, Members};
+use crate::genai::json_value::{Arena, Building, Json, Members, Pair};
 
 /// Fields that say what events say.
 const SAID: [GenAiField; 4] = [
@@ -28,7 +28,7 @@ pub(crate) struct EventValues<'a> {
     pub first_token: Option<f64>,
     /// The values of fields, encoded or as messages.
     encoded: Vec<(GenAiField, &'a [u8])>,
-    messages: Vec<(GenAiField, Vec<Json<'a>>)>,
+    messages: Vec<(GenAiField, &'a [Json<'a>])>,
     /// Of each event the fields that say all of it; none of an event that stays.
     said: Vec<u64>,
     /// The fields that were taken.
@@ -39,6 +39,7 @@ impl<'a> EventValues<'a> {
     /// Reads the events of a span with these attributes. `own` are the fields that it has already, which are
     /// not read.
     pub(crate) fn read(
+        arena: &'a Arena,
         events: &'a [u8],
         attributes: &[u8],
         own: u64,
@@ -53,7 +54,7 @@ impl<'a> EventValues<'a> {
             elements(events).for_each(|event| read.tool_event(event, own));
             return read;
         }
-        let (mut input, mut output) = (Vec::new(), Vec::new());
+        let (mut input, mut output) = (arena.building(0), arena.building(0));
         for event in elements(events) {
             let name = name_of(event);
             let attributes = MapView::new(event).get(keys::ATTRIBUTES).unwrap_or_default();
@@ -61,10 +62,10 @@ impl<'a> EventValues<'a> {
                 DETAILS => read.details(attributes),
                 _ if !says_lacking(name, own) => 0,
                 b"gen_ai.choice" => {
-                    keep(choice(attributes), &mut output, GenAiField::OutputMessages)
+                    keep(choice(arena, attributes), &mut output, GenAiField::OutputMessages)
                 }
                 name => {
-                    let message = role_of(name).and_then(|role| message(attributes, role));
+                    let message = role_of(name).and_then(|role| message(arena, attributes, role));
                     keep(message, &mut input, GenAiField::InputMessages)
                 }
             };
@@ -74,7 +75,7 @@ impl<'a> EventValues<'a> {
             [(GenAiField::InputMessages, input), (GenAiField::OutputMessages, output)]
         {
             if !messages.is_empty() {
-                read.messages.push((field, messages));
+                read.messages.push((field, messages.into_bump_slice()));
             }
         }
         read
@@ -91,8 +92,8 @@ impl<'a> EventValues<'a> {
     }
 
     /// The values of fields that are messages.
-    pub(super) fn messages(&self) -> impl Iterator<Item = (GenAiField, &[Json<'a>])> {
-        self.messages.iter().map(|(field, messages)| (*field, messages.as_slice()))
+    pub(super) fn messages(&self) -> impl Iterator<Item = (GenAiField, &'a [Json<'a>])> {
+        self.messages.iter().copied()
     }
 
     /// Notes which fields were taken.
@@ -150,8 +151,12 @@ impl<'a> EventValues<'a> {
 }
 
 /// Adds a message, and gives the field that says it; none without a message.
-fn keep<'a>(message: Option<Json<'a>>, messages: &mut Vec<Json<'a>>, field: GenAiField) -> u64 {
-    let said = message.as_ref().map_or(0, |_| field.bit());
+fn keep<'a>(
+    message: Option<Json<'a>>,
+    messages: &mut Building<'a, Json<'a>>,
+    field: GenAiField,
+) -> u64 {
+    let said = message.map_or(0, |_| field.bit());
     messages.extend(message);
     said
 }
@@ -187,58 +192,51 @@ fn role_of(name: &[u8]) -> Option<&'static str> {
 }
 
 /// The members of an event: its attributes, or those that one of them has as JSON text.
-fn members(attributes: &[u8]) -> Members<'_> {
-    let Some(said) = Json::of_encoded(attributes).into_object() else { return Members::default() };
-    let content = said.get("gen_ai.event.content").and_then(|content| match content {
-        Json::Text(content) => parsed_text(content)?.into_object(),
-        _ => None,
-    });
+fn members<'a>(arena: &'a Arena, attributes: &'a [u8]) -> Members<'a> {
+    let said = Json::of_encoded(arena, attributes).as_object().unwrap_or_default();
+    let content = said.get("gen_ai.event.content").and_then(Json::as_str);
+    let content = content.and_then(|content| parsed(arena, content)?.as_object());
     // The span has the provider.
     let is_own = |key: &str| !matches!(key, "gen_ai.system" | "gen_ai.provider.name");
-    content.unwrap_or_else(|| said.into_iter().filter(|(key, _)| is_own(key)).collect())
+    content.unwrap_or_else(|| said.filtered(arena, |key, _| is_own(key)))
 }
 
 /// A message that was said to the model; `None` without content.
-fn message<'a>(attributes: &'a [u8], role: &'static str) -> Option<Json<'a>> {
-    let mut members = members(attributes);
+fn message<'a>(arena: &'a Arena, attributes: &'a [u8], role: &'static str) -> Option<Json<'a>> {
+    let mut members = members(arena, attributes);
     // Of the event of a tool the id of the call that it answers.
     if role == "tool"
-        && let Some(id) = members.take("id").filter(Json::is_text)
+        && let Some(id) = members.take(arena, "id").filter(|id| id.is_text())
     {
-        members.take("tool_call_id");
-        members.push("tool_call_id", id);
+        members = members.without(arena, "tool_call_id").with(arena, "tool_call_id", id);
     }
-    members.take("index");
-    messages::of_members(members, role)
+    members.take(arena, "index");
+    messages::of_members(arena, members, role)
 }
 
 /// A message that the model gave; `None` without content.
-fn choice(attributes: &[u8]) -> Option<Json<'_>> {
-    let mut members = members(attributes);
-    members.take("index");
-    let reason = members.take("finish_reason");
-    let said = match members.take("message") {
-        Some(Json::Text(text)) => Some(parsed_text(&text).unwrap_or(Json::Text(text))),
-        other => other,
-    };
-    match said {
+fn choice<'a>(arena: &'a Arena, attributes: &'a [u8]) -> Option<Json<'a>> {
+    let mut members = members(arena, attributes);
+    members.take(arena, "index");
+    let reason = members.take(arena, "finish_reason");
+    let said = members.take(arena, "message");
+    let read = said.and_then(|said| parsed(arena, said.as_str()?)).or(said);
+    match read {
         // What the message says counts before what stands beside it.
         Some(Json::Object(message)) => {
-            let beside: Members<'_> =
-                members.into_iter().filter(|(key, _)| !message.has(key)).collect();
-            members = message.into_iter().chain(beside).collect();
+            let is_beside = |(name, _): &&Pair<'a>| !message.has(name);
+            let beside = members.pairs().iter().filter(is_beside);
+            members = arena.members(message.pairs().iter().chain(beside).copied());
         }
         Some(content) => {
-            members.take("content");
-            members.push("content", content);
+            members = members.without(arena, "content").with(arena, "content", content);
         }
         None => {}
     }
     if let Some(reason) = reason {
-        members.take("finish_reason");
-        members.push("finish_reason", reason);
+        members = members.without(arena, "finish_reason").with(arena, "finish_reason", reason);
     }
-    messages::of_members(members, "assistant")
+    messages::of_members(arena, members, "assistant")
 }
 
 #[cfg(test)]
@@ -277,8 +275,10 @@ mod tests {
                 &[("gen_ai.system_instructions", "[]"), ("other", "x")],
             ),
         ]);
-        let mut read = EventValues::read(&events, &[0x80], 0, None);
-        let texts: Vec<String> = read.messages().map(|(_, list)| Json::list_text(list)).collect();
+        let arena = Arena::default();
+        let mut read = EventValues::read(&arena, &events, &[0x80], 0, None);
+        let texts: Vec<String> =
+            read.messages().map(|(_, list)| Json::List(list).to_text()).collect();
         let user = r#"[{"role":"user","parts":[{"type":"text","content":"hi"}]}]"#;
         let same = |one: &str, other: &str| {
             let read = |text| serde_json::from_str::<Value>(text).unwrap();
@@ -310,7 +310,8 @@ mod tests {
         msgpack::str(&mut attributes, "execute_tool");
         let own = GenAiField::ToolCallId.bit();
         for (own, goes) in [(own, true), (0, false)] {
-            let mut read = EventValues::read(&events, &attributes, own, None);
+            let arena = Arena::default();
+            let mut read = EventValues::read(&arena, &events, &attributes, own, None);
             let said: Vec<(GenAiField, Option<&str>)> =
                 read.encoded().map(|(field, value)| (field, text_of(value))).collect();
             let expected =
@@ -326,7 +327,8 @@ mod tests {
     #[test]
     fn events_of_other_names_say_nothing() {
         for none in [events(&[]), events(&[("message", &[("content", "hi")])]), vec![0xc0]] {
-            let read = EventValues::read(&none, &[0x80], 0, Some(0.5));
+            let arena = Arena::default();
+            let read = EventValues::read(&arena, &none, &[0x80], 0, Some(0.5));
             assert!(!read.has_content() && !read.any_said());
             assert_eq!(read.first_token, Some(0.5));
         }

@@ -48,6 +48,7 @@ use super::dialect::RuleAction;
 use super::dialects::added::AddedDialects;
 use super::dialects::merge::KeyMeaning;
 use super::dialects::{DialectSet, ValueSign};
+use super::json_value::Arena;
 use super::unknown::UnknownNames;
 use crate::codec::msgpack::{Entry, MapView, text_of};
 
@@ -60,6 +61,8 @@ pub(super) struct Normalizer {
     conventions: Conventions,
     value_signs: Vec<ValueSign>,
     scratch: Option<Box<Scratch>>,
+    /// Where JSON of attributes is read.
+    arena: Arena,
     unknown: UnknownNames,
 }
 
@@ -83,6 +86,7 @@ impl Normalizer {
             conventions,
             value_signs: ValueSign::all(added.dialects()),
             scratch: None,
+            arena: Arena::default(),
             unknown: UnknownNames::default(),
         }
     }
@@ -184,7 +188,9 @@ impl Normalizer {
         let scratch = self.scratch.take();
         let scratch =
             scratch.unwrap_or_else(|| Box::new(Scratch::new(self.conventions, self.added)));
-        let mut collected = Collected::new(seen, self.added, self.conventions, scratch);
+        self.arena.clear();
+        let (arena, added) = (&self.arena, self.added);
+        let mut collected = Collected::new(seen, arena, added, self.conventions, scratch);
         collected.check_own(seen.detection.wrong_type);
         seen.dialect.iter().for_each(|known| collected.read(known.meaning, known.entry));
         collected.resolve(events);

@@ -8,7 +8,7 @@ use super::json::{self, PARAMETERS};
 use crate::genai::dialect::RuleAction;
 use crate::genai::json_value::Json;
 
-impl Collected<'_> {
+impl Collected<'_, '_> {
     /// Takes what objects of request parameters say. Members that fields say go.
     pub(super) fn resolve_parameters(&mut self) {
         for at in 0..self.deferred.len() {
@@ -20,24 +20,25 @@ impl Collected<'_> {
     }
 
     fn parameters(&mut self, rank: u16, value: &[u8]) {
-        let Some(mut object) = text(value).and_then(json::read_object) else { return };
+        let arena = self.arena;
+        let object = text(value).and_then(|text| json::read_object(arena, text));
+        let Some(object) = object else { return };
         for (name, field) in PARAMETERS {
             if let Some(value) = object.get(name) {
                 // What was asked for outranks the model that answered.
-                self.make(*field, rank, |out| json::append(*field, value, out));
+                self.make(*field, rank, |out| json::append(arena, *field, value, out));
             }
         }
-        let count = object.len();
-        object.retain(|name, value| !self.says_parameter(name, value));
-        if object.is_empty() {
+        let left = object.filtered(arena, |name, value| !self.says_parameter(name, value));
+        if left.is_empty() {
             self.mark_mapped(rank);
-        } else if object.len() < count {
-            self.leave(rank, Json::Object(object).to_text());
+        } else if left.len() < object.len() {
+            self.leave(rank, Json::Object(left).to_text());
         }
     }
 
     /// Whether a field says all that a request parameter does.
-    fn says_parameter(&mut self, name: &str, value: &Json<'_>) -> bool {
+    fn says_parameter(&mut self, name: &str, value: Json<'_>) -> bool {
         let Some((_, field)) = PARAMETERS.iter().find(|(known, _)| *known == name) else {
             return false;
         };
@@ -46,11 +47,11 @@ impl Collected<'_> {
         }
         let mut compared = std::mem::take(&mut self.scratch.compared);
         compared.clear();
-        let given = json::append(*field, value, &mut compared);
+        let given = json::append(self.arena, *field, value, &mut compared);
         let start = compared.len();
         let same = given
             && self.final_value(*field).is_some_and(|said| {
-                convert(*field, said, &mut compared)
+                convert(self.arena, *field, said, &mut compared)
                     && compared.get(..start) == compared.get(start..)
             });
         self.scratch.compared = compared;
@@ -59,11 +60,12 @@ impl Collected<'_> {
 
     /// What the first object of a JSON list says that says it: the chunks of one answer.
     pub(super) fn details_of_list(&mut self, json: &[u8], rank: u16, names: &[(&str, GenAiField)]) {
-        let Some(list) = json::read_value(json).and_then(Json::into_list) else { return };
-        for object in list.iter().filter_map(Json::as_object) {
+        let arena = self.arena;
+        let Some(list) = json::read_value(arena, json).and_then(Json::as_list) else { return };
+        for object in list.iter().filter_map(|object| object.as_object()) {
             for (path, field) in names {
                 if let Some(value) = json::member(object, path) {
-                    self.make(*field, rank, |out| json::append(*field, value, out));
+                    self.make(*field, rank, |out| json::append(arena, *field, value, out));
                 }
             }
         }

@@ -25,7 +25,7 @@ fn each_kind(dialect: &'static Dialect, key: &str, mut see: impl FnMut(&'static 
     }
 }
 
-impl<'a> Collected<'a> {
+impl<'a> Collected<'a, '_> {
     /// Works out what follows from several attributes, and from the span's events.
     pub(super) fn resolve(&mut self, events: &mut EventValues<'_>) {
         // No two have one rank.
@@ -77,9 +77,10 @@ impl<'a> Collected<'a> {
 
     /// Takes what events say and nothing else does.
     fn take(&mut self, events: &mut EventValues<'_>) {
+        let arena = self.arena;
         let mut taken = 0;
         for (field, value) in events.encoded() {
-            let made = self.make(field, LAST, |out| convert(field, value, out));
+            let made = self.make(field, LAST, |out| convert(arena, field, value, out));
             taken |= if made { field.bit() } else { 0 };
         }
         for (field, list) in events.messages() {
@@ -215,25 +216,27 @@ impl<'a> Collected<'a> {
         {
             return;
         }
-        let mut parts = Vec::new();
+        let arena = self.arena;
+        let mut parts = arena.building(all.len());
         let mut mapped = Vec::new();
         for (part, known) in known {
             let Some(Deferred { meaning, value, .. }) = known else { continue };
             let Some(text) = text_of(value).filter(|text| !text.is_empty()) else { continue };
             match part {
-                AnswerPart::Reasoning => parts.push(parts::reasoning_part(text)),
-                AnswerPart::Text => parts.push(parts::text_part(text)),
+                AnswerPart::Reasoning => parts.push(parts::reasoning_part(arena, text.into())),
+                AnswerPart::Text => parts.push(parts::text_part(arena, text.into())),
                 AnswerPart::ToolCalls => {
-                    let Some(calls) = tool_parts::tool_calls(text) else { continue };
-                    parts.extend(calls);
+                    let Some(calls) = tool_parts::tool_calls(arena, text) else { continue };
+                    parts.extend_from_slice_copy(calls);
                 }
             }
             mapped.push(meaning.rank);
         }
         let reason = self
             .final_value(GenAiField::FinishReasons)
-            .and_then(|reasons| elements(reasons).next().and_then(text_of).map(str::to_owned));
-        let answer = messages::answer(parts, reason.as_deref());
+            .and_then(|reasons| elements(reasons).next().and_then(text_of))
+            .map(|reason| arena.text(reason).as_str());
+        let answer = messages::answer(arena, parts.into_bump_slice(), reason);
         if self.offer_list(GenAiField::OutputMessages, LAST, answer.as_slice()) {
             mapped.into_iter().for_each(|rank| self.mark_mapped(rank));
         }
@@ -250,12 +253,12 @@ impl<'a> Collected<'a> {
                 self.make(GenAiField::FinishReasons, LAST, |out| text_list(out, &reasons));
             }
             let values = match list.form {
-                ListForm::Value(render) => render(tree),
+                ListForm::Value(render) => render(self.arena, tree),
                 ListForm::Messages(render, role) | ListForm::Completions(render, role) => {
-                    render(tree, role)
+                    render(self.arena, tree, role)
                 }
             };
-            self.offer_list(list.field, FIRST, &values);
+            self.offer_list(list.field, FIRST, values);
         }
     }
 
@@ -299,13 +302,14 @@ impl<'a> Collected<'a> {
         let is_it = |action| matches!(action, RuleAction::Part(of) if of == meaning.part);
         let part = self.deferred(is_it, Some(dialect));
         let Some(Deferred { meaning: key, value, .. }) = part else { return };
+        let arena = self.arena;
         match meaning.form {
             PartForm::First(field) => {
-                self.make(field, FIRST, |out| convert(field, value, out));
+                self.make(field, FIRST, |out| convert(arena, field, value, out));
                 self.mark_mapped(key.rank);
             }
             PartForm::Last(field) => {
-                self.make(field, LAST, |out| convert(field, value, out));
+                self.make(field, LAST, |out| convert(arena, field, value, out));
                 self.mark_mapped(key.rank);
             }
             PartForm::Message(field, role) => {
@@ -316,7 +320,7 @@ impl<'a> Collected<'a> {
                 }
             }
             PartForm::Messages(field, role) => {
-                let read = text_of(value).and_then(|text| messages::of_text(text, role));
+                let read = text_of(value).and_then(|text| messages::of_text(arena, text, role));
                 self.offer_messages(field, (LAST, key.rank), read);
             }
             PartForm::Response => {

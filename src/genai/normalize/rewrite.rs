@@ -11,7 +11,7 @@ use crate::codec::msgpack::{self, Reader};
 pub(super) fn write(
     attributes: &[u8],
     dialect: &[DialectAttribute<'_>],
-    collected: &mut Collected<'_>,
+    collected: &mut Collected<'_, '_>,
     keep_originals: bool,
     out: &mut Vec<u8>,
 ) -> bool {
@@ -66,7 +66,7 @@ fn add_cut(cuts: &mut Vec<Cut>, cut: Cut) {
 }
 
 /// Appends the pairs of attributes that stay, those that stand together in one piece.
-fn copy_stays(body: &[u8], cuts: &[Cut], collected: &Collected<'_>, out: &mut Vec<u8>) {
+fn copy_stays(body: &[u8], cuts: &[Cut], collected: &Collected<'_, '_>, out: &mut Vec<u8>) {
     let mut copied = 0;
     for cut in cuts {
         out.extend_from_slice(body.get(copied..cut.start).unwrap_or_default());
@@ -81,7 +81,7 @@ fn copy_stays(body: &[u8], cuts: &[Cut], collected: &Collected<'_>, out: &mut Ve
 }
 
 /// Appends the map of attributes as it is, and what was found.
-pub(super) fn extend(attributes: &[u8], collected: &Collected<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn extend(attributes: &[u8], collected: &Collected<'_, '_>, out: &mut Vec<u8>) -> bool {
     let mut reader = Reader::new(attributes);
     let additions = collected.additions();
     let Ok(pairs) = reader.map() else { return false };
@@ -95,7 +95,7 @@ pub(super) fn extend(attributes: &[u8], collected: &Collected<'_>, out: &mut Vec
 }
 
 /// Appends the pairs that were found.
-fn add(collected: &Collected<'_>, out: &mut Vec<u8>) {
+fn add(collected: &Collected<'_, '_>, out: &mut Vec<u8>) {
     for field in GenAiField::of_bits(collected.additions()) {
         collected.scratch.write(field, out);
     }

@@ -7,7 +7,7 @@ use super::verbatim::is_verbatim;
 use crate::genai::dialect::RuleAction;
 use crate::genai::dialects::merge::KeyMeaning;
 
-impl Collected<'_> {
+impl Collected<'_, '_> {
     /// Whether a field says all that the attribute with this rank does.
     fn says_attribute(&mut self, field: GenAiField, rank: u16, value: &[u8]) -> bool {
         let is_repeated = !self.repeated.is_empty() && self.repeated.contains(&rank);
@@ -22,12 +22,12 @@ impl Collected<'_> {
     fn says(&mut self, field: GenAiField, value: &[u8]) -> bool {
         let mut compared = std::mem::take(&mut self.scratch.compared);
         compared.clear();
-        let converted = convert(field, value, &mut compared);
+        let converted = convert(self.arena, field, value, &mut compared);
         let start = compared.len();
         // What is there already may be encoded in another way.
         let same = converted
             && self.final_value(field).is_some_and(|said| {
-                convert(field, said, &mut compared)
+                convert(self.arena, field, said, &mut compared)
                     && compared.get(..start) == compared.get(start..)
             });
         // A word of the conventions may stand for several of the dialect's.

@@ -2,7 +2,7 @@
 //! "gen-ai-tool-definitions.json": `{"type", "name", "description", "parameters"}`.
 
 use super::parts::parsed;
-use crate::genai::json_value::{Json, Members};
+use crate::genai::json_value::{Arena, Json, Members, Pair, Text};
 
 /// How far into a text the first definition shows its form.
 const HEAD: usize = 256;
@@ -25,93 +25,95 @@ pub(super) fn may_be_foreign(text: &[u8]) -> bool {
 }
 
 /// Definitions of one JSON text, in the form of the conventions; `None` if they are in it.
-pub(super) fn of_foreign(text: &str) -> Option<Vec<Json<'_>>> {
-    let list = parsed(text)?.into_list()?;
+pub(super) fn of_foreign<'a>(arena: &'a Arena, text: &'a str) -> Option<&'a [Json<'a>]> {
+    let list = parsed(arena, text)?.as_list()?;
     if list.iter().all(|tool| functions(tool).is_none()) {
         return None;
     }
-    Some(definitions(list))
+    Some(definitions(arena, list))
 }
 
 /// The functions that a tool defines in another form, and the member that has them.
-fn functions<'a>(tool: &Json<'a>) -> Option<(&'static str, Vec<Members<'a>>)> {
-    let tool = tool.as_object()?;
-    let key = [FUNCTION, DECLARATIONS[0], DECLARATIONS[1]].into_iter().find(|key| tool.has(key))?;
-    let functions: Vec<Members<'a>> = match tool.get(key)? {
-        Json::Object(function) if key == FUNCTION => vec![function.clone()],
-        Json::List(list) if key != FUNCTION => {
-            list.iter().map(|it| it.as_object().cloned()).collect::<Option<_>>()?
-        }
+fn functions<'a>(tool: &'a Json<'a>) -> Option<(&'static str, &'a [Json<'a>])> {
+    let members = tool.as_object()?;
+    let keys = [FUNCTION, DECLARATIONS[0], DECLARATIONS[1]];
+    let key = keys.into_iter().find(|key| members.has(key))?;
+    let held = members.pairs().iter().find(|(name, _)| name.as_str() == key);
+    let functions = match held.map(|(_, held)| held)? {
+        function @ Json::Object(_) if key == FUNCTION => std::slice::from_ref(function),
+        Json::List(list) if key != FUNCTION => list,
         _ => return None,
     };
     // What would be another form again stays as it is.
-    let is_plain = |key: &str| key != FUNCTION && !DECLARATIONS.contains(&key);
-    let is_one = |it: &Members<'_>| it.has("name") && it.keys().all(is_plain);
-    let others = tool.keys().filter(|other| !is_plain(other)).count();
-    let is_whole = others == 1 && !functions.is_empty() && functions.iter().all(is_one);
+    let is_plain = |name: &str| name != FUNCTION && !DECLARATIONS.contains(&name);
+    let is_one = |it: Members<'_>| it.has("name") && it.names().all(is_plain);
+    let others = members.names().filter(|other| !is_plain(other)).count();
+    let is_whole = others == 1
+        && !functions.is_empty()
+        && functions.iter().all(|it| it.as_object().is_some_and(is_one));
     is_whole.then_some((key, functions))
 }
 
 /// The definitions in the form of the conventions. Those of a form that is not known stay as they are.
-pub(super) fn definitions(list: Vec<Json<'_>>) -> Vec<Json<'_>> {
-    let mut all = Vec::with_capacity(list.len());
+pub(super) fn definitions<'a>(arena: &'a Arena, list: &'a [Json<'a>]) -> &'a [Json<'a>] {
+    let mut all = arena.building(list.len());
     for tool in list {
-        let Some((key, inner)) = functions(&tool) else {
-            all.push(tool);
+        let Some((key, inner)) = functions(tool) else {
+            all.push(*tool);
             continue;
         };
-        let Json::Object(mut around) = tool else { continue };
-        around.take(key);
+        let mut around = tool.as_object().unwrap_or_default().without(arena, key);
         // What stands beside one function is said of it; beside a list it is another tool.
         let (kind, beside, other) = if key == FUNCTION {
-            (around.take("type"), around, Members::default())
+            (around.take(arena, "type"), around, Members::default())
         } else {
             (None, Members::default(), around)
         };
-        for function in inner {
-            all.push(definition(function, kind.clone(), &beside));
+        for function in inner.iter().filter_map(|function| function.as_object()) {
+            all.push(definition(arena, function, kind, beside));
         }
         if !other.is_empty() {
             all.push(Json::Object(other));
         }
     }
-    all
+    all.into_bump_slice()
 }
 
 /// One definition of a function.
 fn definition<'a>(
+    arena: &'a Arena,
     mut function: Members<'a>,
     kind: Option<Json<'a>>,
-    beside: &Members<'a>,
+    beside: Members<'a>,
 ) -> Json<'a> {
-    let mut definition = Members::with_capacity(function.len().saturating_add(1));
-    let kind = kind.or_else(|| function.take("type"));
-    definition.push("type", kind.unwrap_or_else(|| FUNCTION.into()));
-    for (key, value) in function {
+    let kind = kind.or_else(|| function.take(arena, "type"));
+    let room = function.len().saturating_add(beside.len()).saturating_add(1);
+    let mut definition = arena.building::<Pair<'a>>(room);
+    definition.push((Text::word("type"), kind.unwrap_or(Json::word(FUNCTION))));
+    let renamed = function.pairs().iter().map(|(name, value)| {
         // Google's name for a schema that is no OpenAPI.
-        let key = match key.as_ref() {
-            "parametersJsonSchema" | "parameters_json_schema" => "parameters".into(),
-            _ => key,
-        };
-        if !definition.has(&key) {
-            definition.push(key, value);
+        let is_schema = matches!(name.as_str(), "parametersJsonSchema" | "parameters_json_schema");
+        (if is_schema { Text::word("parameters") } else { *name }, *value)
+    });
+    for (name, value) in renamed.chain(beside.pairs().iter().copied()) {
+        if definition.iter().all(|(known, _)| *known != name) {
+            definition.push((name, value));
         }
     }
-    for (key, value) in beside.iter() {
-        if !definition.has(key) {
-            definition.push(key.to_owned(), value.clone());
-        }
-    }
-    Json::Object(definition)
+    Json::Object(Members::of(definition))
 }
 
 /// Takes the definitions that a request has beside its messages, in the form of the conventions, if `is_taken` says so.
-pub(super) fn take_tools(request: &mut Members<'_>, is_taken: impl FnOnce(&[Json<'_>]) -> bool) {
-    let is_tool = |tool: &Json<'_>| tool.get("name").is_some() || functions(tool).is_some();
+pub(super) fn take_tools<'a>(
+    arena: &'a Arena,
+    request: &mut Members<'a>,
+    is_taken: impl FnOnce(&[Json<'a>]) -> bool,
+) {
+    let is_tool = |tool: &'a Json<'a>| tool.get("name").is_some() || functions(tool).is_some();
     let tools = request.get("tools").and_then(Json::as_list);
     let tools = tools.filter(|tools| tools.iter().all(is_tool));
-    if tools.is_some_and(|tools| is_taken(&definitions(tools.to_vec()))) {
-        request.take("tools");
+    if tools.is_some_and(|tools| is_taken(definitions(arena, tools))) {
+        request.take(arena, "tools");
     }
 }
 
@@ -123,7 +125,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn of_foreign(text: &str) -> Option<String> {
-        rendered(&super::of_foreign(text)?)
+        rendered(super::of_foreign(&Arena::default(), text)?)
     }
 
     fn soup() -> impl Strategy<Value = Value> {

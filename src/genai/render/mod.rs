@@ -11,6 +11,7 @@ mod original;
 mod rendering;
 
 use super::dialects::added::AddedDialects;
+use super::json_value::Arena;
 use super::normalize::{Conventions, EventValues, Normalizer};
 use super::span::{first_token, is_outdated, normalize_span, set_schema_url};
 use crate::codec::msgpack::{MapView, elements};
@@ -44,6 +45,8 @@ pub struct RenderedSpan {
 pub struct SpanRenderer {
     dialect: BackendDialect,
     normalizer: Normalizer,
+    /// Where JSON of attributes and events is read.
+    arena: Arena,
     patch: Patch,
 }
 
@@ -54,11 +57,12 @@ impl SpanRenderer {
         // What is taken away again must be there; all else is not sent twice.
         let keeps = dialect == BackendDialect::Original;
         let normalizer = Normalizer::new(keeps, Conventions::V1_41);
-        Self { dialect, normalizer, patch: Patch::default() }
+        Self { dialect, normalizer, arena: Arena::default(), patch: Patch::default() }
     }
 
     /// The span of a record in the dialect; `None` if it is in it already, or is none of a model.
     pub fn render(&mut self, event: &Event<'_>) -> Option<RenderedSpan> {
+        self.arena.clear();
         if self.dialect == BackendDialect::Original {
             return self.original(event.body);
         }
@@ -78,13 +82,14 @@ impl SpanRenderer {
     /// The span as its sender wrote it.
     fn original(&mut self, body: &[u8]) -> Option<RenderedSpan> {
         let span = SpanView::new(body);
-        let normalizer = &mut self.normalizer;
+        let (normalizer, arena) = (&mut self.normalizer, &self.arena);
         self.patch.begin(body);
         if !span.attributes.is_empty() {
             self.patch.try_replace(span.attributes, |out| {
                 let events = |detection| {
                     let first_token = first_token(&span, detection, AddedDialects::NONE);
-                    EventValues::read(span.events, span.attributes, detection.own(), first_token)
+                    let own = detection.own();
+                    EventValues::read(arena, span.events, span.attributes, own, first_token)
                 };
                 original::restore(span.attributes, normalizer, events, out).then_some(())
             });
@@ -111,7 +116,8 @@ impl SpanRenderer {
         let span = SpanView::new(body);
         let mut seen = self.normalizer.look(span.attributes);
         self.patch.begin(body);
-        normalize_span(&span, &mut seen, &mut self.normalizer, &mut self.patch)?;
+        let (normalizer, arena) = (&mut self.normalizer, &self.arena);
+        normalize_span(&span, &mut seen, normalizer, arena, &mut self.patch)?;
         let mut mapped = Vec::with_capacity(body.len());
         self.patch.apply(body, &mut mapped);
         self.patch.begin(event.metadata);
@@ -129,7 +135,7 @@ impl SpanRenderer {
 
     /// Attributes of the conventions under the names of the dialect.
     fn render_attributes(&self, attributes: &[u8]) -> Option<Vec<u8>> {
-        let mut rendering = Rendering::read(attributes, &self.normalizer)?;
+        let mut rendering = Rendering::read(&self.arena, attributes, &self.normalizer)?;
         match self.dialect {
             BackendDialect::OpenInference => open_inference::render(&mut rendering),
             BackendDialect::OpenLlmetry => open_llmetry::render(&mut rendering),

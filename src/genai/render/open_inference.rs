@@ -3,7 +3,7 @@
 use super::messages::{self, Message, SpreadForm};
 use super::rendering::Rendering;
 use crate::codec::msgpack::text_of;
-use crate::genai::json_value::{Json, Members};
+use crate::genai::json_value::{Arena, Json, Members, Pair, Text};
 use crate::genai::normalize::field::GenAiField;
 use crate::genai::normalize::parts::parsed;
 use crate::genai::normalize::provider;
@@ -151,22 +151,26 @@ fn provider_names(span: &mut Rendering<'_>) {
 fn parameters(span: &mut Rendering<'_>) {
     const KEY: &str = "llm.invocation_parameters";
     // What the conventions have no name for is there already.
-    let mut said = match span.other(KEY).map(text_of) {
+    let arena = span.arena;
+    let known = match span.other(KEY).map(text_of) {
         None => Members::default(),
-        Some(known) => match known.and_then(parsed).and_then(Json::into_object) {
-            Some(known) => known,
-            None => return,
-        },
+        Some(known) => {
+            let known = known.and_then(|known| parsed(arena, known)?.as_object());
+            let Some(known) = known else { return };
+            known
+        }
     };
+    let mut said = arena.building::<Pair<'_>>(known.len().saturating_add(PARAMETERS.len()));
+    said.extend(known.pairs().iter().copied());
     let mut added = 0;
     for (field, name) in PARAMETERS {
-        if let Some(value) = span.json(*field).filter(|_| !said.has(name)) {
-            said.push(*name, value);
+        if let Some(value) = span.json(*field).filter(|_| !known.has(name)) {
+            said.push((Text::word(name), value));
             added |= field.bit();
         }
     }
     if added != 0 {
-        span.put_instead(KEY, &Json::Object(said).to_string());
+        span.put_instead(KEY, &Json::Object(Members::of(said)).to_text());
         GenAiField::of_bits(added).for_each(|field| span.take(field));
     }
 }
@@ -174,7 +178,7 @@ fn parameters(span: &mut Rendering<'_>) {
 /// The dialect has room for one reason.
 fn reasons(span: &mut Rendering<'_>) {
     let Some(Json::List(reasons)) = span.json(GenAiField::FinishReasons) else { return };
-    if let [Json::Text(reason)] = reasons.as_slice()
+    if let [Json::Text(reason)] = reasons
         && span.put_text("llm.finish_reason", reason)
     {
         span.take(GenAiField::FinishReasons);
@@ -239,7 +243,11 @@ fn text(span: &mut Rendering<'_>, side: Side, text: &str) -> bool {
     };
     let is_said = span.put_text(key, text);
     if is_said {
-        let form = if parsed(text).is_some() { "application/json" } else { "text/plain" };
+        let form = if parsed(&Arena::default(), text).is_some() {
+            "application/json"
+        } else {
+            "text/plain"
+        };
         span.put_text(media_type, form);
     }
     is_said
@@ -250,7 +258,7 @@ fn value(span: &mut Rendering<'_>, side: Side, field: GenAiField) {
     let Some(value) = span.json(field) else { return };
     let is_said = match value {
         Json::Text(given) => text(span, side, &given),
-        other => text(span, side, &other.to_string()),
+        other => text(span, side, &other.to_text()),
     };
     if is_said {
         span.take(field);
@@ -264,13 +272,13 @@ fn whole_messages(span: &mut Rendering<'_>, side: Side, field: GenAiField) {
         Side::Input => "user",
         Side::Output => "assistant",
     };
-    let single = messages::read(given).filter(|read| read.len() == 1);
+    let single = messages::read(span.arena, given).filter(|read| read.len() == 1);
     let single = single.and_then(|mut read| read.pop());
     let is_plain = |message: &Message<'_>| {
         let has_more = message.finish_reason.is_some() || !message.others.is_empty();
         message.role == role && message.calls.is_empty() && !has_more
     };
-    let plain = single.as_ref().filter(|message| is_plain(message)).and_then(Message::plain_text);
+    let plain = single.filter(is_plain).and_then(|message| message.plain_text(span.arena));
     // A text that begins so would be read as one of JSON.
     match plain.filter(|text| !text.trim_start().starts_with(['{', '[', '"'])) {
         Some(plain) if text(span, side, plain) => span.take(field),
@@ -280,34 +288,35 @@ fn whole_messages(span: &mut Rendering<'_>, side: Side, field: GenAiField) {
 }
 
 fn tools(span: &mut Rendering<'_>) {
-    let Some(tools) = span.json(GenAiField::ToolDefinitions).and_then(messages::list_of) else {
-        return;
-    };
+    let arena = span.arena;
+    let tools = span.json(GenAiField::ToolDefinitions);
+    let Some(tools) = tools.and_then(|tools| messages::list_of(arena, tools)) else { return };
     if !span.has_list("llm.tools.") {
         for (number, tool) in tools.iter().enumerate() {
-            let schema = nested(tool).unwrap_or_else(|| tool.clone());
-            span.put_text(&format!("llm.tools.{number}.tool.json_schema"), &schema.to_string());
+            let schema = nested(arena, *tool).unwrap_or(*tool);
+            span.put_text(&format!("llm.tools.{number}.tool.json_schema"), &schema.to_text());
         }
     }
     span.take(GenAiField::ToolDefinitions);
 }
 
 /// The definition of a function in the form that the dialect's readers know best, that of OpenAI.
-fn nested<'a>(tool: &Json<'a>) -> Option<Json<'a>> {
+fn nested<'a>(arena: &'a Arena, tool: Json<'a>) -> Option<Json<'a>> {
     const MEMBERS: [&str; 5] = ["type", "name", "description", "parameters", "strict"];
     let is_known =
-        |tool: &&Members<'_>| tool.has("name") && tool.keys().all(|key| MEMBERS.contains(&key));
-    let mut function = tool.as_object().filter(is_known)?.clone();
-    let kind = function.take("type").filter(|kind| kind.as_str() == Some("function"))?;
-    Some(Json::Object(Members::from([("type", kind), ("function", Json::Object(function))])))
+        |tool: &Members<'_>| tool.has("name") && tool.names().all(|name| MEMBERS.contains(&name));
+    let mut function = tool.as_object().filter(is_known)?;
+    let kind = function.take(arena, "type").filter(|kind| kind.as_str() == Some("function"))?;
+    Some(arena.object([("type", kind), ("function", Json::Object(function))]))
 }
 
 fn documents(span: &mut Rendering<'_>) {
-    let Some(documents) = span.json(GenAiField::RetrievalDocuments).and_then(messages::list_of)
-    else {
+    let arena = span.arena;
+    let documents = span.json(GenAiField::RetrievalDocuments);
+    let Some(documents) = documents.and_then(|given| messages::list_of(arena, given)) else {
         return;
     };
-    let documents = documents.into_iter().map(Json::into_object);
+    let documents = documents.iter().map(|document| document.as_object());
     let Some(documents) = documents.collect::<Option<Vec<_>>>() else { return };
     if !span.has_list("retrieval.documents.") {
         for (number, document) in documents.iter().enumerate() {

@@ -92,7 +92,7 @@ fn entity(span: &mut Rendering<'_>, kind: &str) {
 /// A field as text, as JSON if it is none.
 fn value(span: &mut Rendering<'_>, field: GenAiField, key: &str) {
     let Some(value) = span.json(field) else { return };
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = value.as_str().map_or_else(|| value.to_text(), str::to_owned);
     if span.put_text(key, &text) {
         span.take(field);
     }
@@ -104,8 +104,8 @@ const MESSAGES: SpreadForm = SpreadForm {
     call: ".",
     function: "",
     parts: |span, base, parts| {
-        let parts: Json<'_> = parts.iter().cloned().map(Json::Object).collect();
-        span.put_text(&format!("{base}content"), &parts.to_string());
+        let parts = span.arena.list(parts.iter().copied().map(Json::Object));
+        span.put_text(&format!("{base}content"), &Json::List(parts).to_text());
     },
 };
 
@@ -119,23 +119,23 @@ fn conversation(span: &mut Rendering<'_>) {
 
 /// Definitions of functions; a list with others stays as it is.
 fn tools(span: &mut Rendering<'_>) {
-    let Some(tools) = span.json(GenAiField::ToolDefinitions).and_then(messages::list_of) else {
-        return;
-    };
+    let arena = span.arena;
+    let tools = span.json(GenAiField::ToolDefinitions);
+    let Some(tools) = tools.and_then(|tools| messages::list_of(arena, tools)) else { return };
     let functions = tools.iter().map(|tool| {
         let is_function = tool.get("type").is_none_or(|kind| kind.as_str() == Some("function"));
-        let function = tool.get("function").unwrap_or(tool);
+        let function = tool.get("function").unwrap_or(*tool);
         function.as_object().filter(|function| is_function && function.has("name"))
     });
     let Some(functions) = functions.collect::<Option<Vec<_>>>() else { return };
     let is_whole = |key: &str| key == "type" || FUNCTION.contains(&key);
-    if functions.iter().any(|function| !function.keys().all(is_whole)) {
+    if functions.iter().any(|function| !function.names().all(is_whole)) {
         return;
     }
     if !span.has_list("llm.request.functions.") {
         for (number, function) in functions.into_iter().enumerate() {
             for (key, value) in function.iter().filter(|(key, _)| *key != "type") {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let text = value.as_str().map_or_else(|| value.to_text(), str::to_owned);
                 span.put_text(&format!("llm.request.functions.{number}.{key}"), &text);
             }
         }

@@ -1,13 +1,15 @@
 //! Builder: the attributes of a span while they are rendered in another dialect.
 
 use crate::codec::msgpack::{self, Entry, MapView, int_of, text_of};
-use crate::genai::json_value::Json;
+use crate::genai::json_value::{Arena, Json};
 use crate::genai::normalize::Normalizer;
 use crate::genai::normalize::field::GenAiField;
 
 /// What a span says under the names of the conventions and under others, and what is to be said
 /// instead.
 pub(super) struct Rendering<'a> {
+    /// Where JSON is read.
+    pub(super) arena: &'a Arena,
     own: [Option<Entry<'a>>; GenAiField::COUNT],
     others: Vec<Entry<'a>>,
     /// The fields that need not stay under their current names.
@@ -19,7 +21,11 @@ pub(super) struct Rendering<'a> {
 
 impl<'a> Rendering<'a> {
     /// The attributes of a span of GenAI; `None` for others.
-    pub(super) fn read(attributes: &'a [u8], normalizer: &Normalizer) -> Option<Self> {
+    pub(super) fn read(
+        arena: &'a Arena,
+        attributes: &'a [u8],
+        normalizer: &Normalizer,
+    ) -> Option<Self> {
         let mut own = [None; GenAiField::COUNT];
         let mut others = Vec::new();
         let mut is_genai = false;
@@ -34,7 +40,7 @@ impl<'a> Rendering<'a> {
             }
         }
         let made = Vec::with_capacity(attributes.len());
-        is_genai.then_some(Self { own, others, taken: 0, made, pairs: 0 })
+        is_genai.then_some(Self { arena, own, others, taken: 0, made, pairs: 0 })
     }
 
     /// The encoded value of a field.
@@ -52,7 +58,7 @@ impl<'a> Rendering<'a> {
 
     /// A value as JSON.
     pub(super) fn json(&self, field: GenAiField) -> Option<Json<'a>> {
-        self.value(field).map(Json::of_encoded)
+        self.value(field).map(|value| Json::of_encoded(self.arena, value))
     }
 
     /// The value of a name that is none of the conventions.
@@ -102,18 +108,20 @@ impl<'a> Rendering<'a> {
     }
 
     /// Adds a value of JSON: texts, numbers and switches as such, all else as JSON text.
-    pub(super) fn put_json(&mut self, key: &str, value: &Json<'_>) {
+    pub(super) fn put_json(&mut self, key: &str, value: Json<'_>) {
         let mut encoded = Vec::new();
         match value {
             Json::Null => return,
-            Json::Bool(flag) => msgpack::bool(&mut encoded, *flag),
+            Json::Bool(flag) => msgpack::bool(&mut encoded, flag),
             Json::Number(number) => match (number.as_i64(), number.as_f64()) {
                 (Some(number), _) => msgpack::int(&mut encoded, number),
                 (None, Some(number)) => msgpack::f64(&mut encoded, number),
-                (None, None) => msgpack::str(&mut encoded, &number.to_string()),
+                (None, None) => msgpack::str(&mut encoded, &value.to_text()),
             },
-            Json::Text(text) => msgpack::str(&mut encoded, text),
-            Json::List(_) | Json::Object(_) => msgpack::str(&mut encoded, &value.to_string()),
+            Json::Text(text) => msgpack::str(&mut encoded, &text),
+            Json::List(_) | Json::Object(_) => {
+                value.append(&mut encoded);
+            }
         }
         self.put(key, &encoded);
     }

@@ -5,33 +5,35 @@
 //! "gen-ai-output-messages.json": `[{"role", "parts": [{"type", ...}], "finish_reason"}]`, as JSON
 //! text, which the conventions allow on spans.
 
-use std::borrow::Cow;
-
 use super::indexed_keys::KeyTree;
-use super::parts::{image_part, parsed, parsed_text, reasoning_part, says_nothing, text_part};
+use super::parts::{image_part, parsed, reasoning_part, says_nothing, text_part};
 use super::tool_parts::{call, call_part, is_result_list, provider_call, tool_response};
 use super::{langchain, tool_definitions, values};
-use crate::genai::json_value::{self, Json, Members};
+use crate::genai::json_value::{self, Arena, Building, Json, Members, Pair, Text};
 
 /// What came out as one message of these parts.
 #[must_use]
-pub fn answer<'a>(parts: Vec<Json<'a>>, reason: Option<&'a str>) -> Option<Json<'a>> {
+pub fn answer<'a>(
+    arena: &'a Arena,
+    parts: &'a [Json<'a>],
+    reason: Option<&'a str>,
+) -> Option<Json<'a>> {
     if parts.is_empty() {
         return None;
     }
-    let mut message = Members::with_capacity(3);
-    message.push("role", "assistant".into());
-    message.push("parts", Json::List(parts));
-    if let Some(reason) = reason {
-        message.push("finish_reason", values::finish_reason(reason).into());
-    }
-    Some(Json::Object(message))
+    let (role, parts) = (("role", Json::word("assistant")), ("parts", Json::List(parts)));
+    Some(match reason {
+        Some(reason) => {
+            arena.object([role, parts, ("finish_reason", values::finish_reason(reason).into())])
+        }
+        None => arena.object([role, parts]),
+    })
 }
 
 /// A whole message of one text.
-pub fn single<'a>(role: &'a str, content: impl Into<Cow<'a, str>>) -> Json<'a> {
-    let parts = Json::List(vec![text_part(content)]);
-    Json::Object(Members::from([("role", role.into()), ("parts", parts)]))
+pub fn single<'a>(arena: &'a Arena, role: &'static str, content: Text<'a>) -> Json<'a> {
+    let parts = Json::List(arena.list([text_part(arena, content)]));
+    arena.object([("role", Json::word(role)), ("parts", parts)])
 }
 
 /// The message of one text, as it is written.
@@ -58,9 +60,9 @@ pub(super) fn append_single(role: &str, content: &str, out: &mut Vec<u8>) -> boo
 #[derive(Debug)]
 pub enum Messages<'a> {
     /// These.
-    List(Vec<Json<'a>>),
+    List(&'a [Json<'a>]),
     /// One of this role with this content.
-    Single(&'a str, Cow<'a, str>),
+    Single(&'a str, Text<'a>),
 }
 
 impl Messages<'_> {
@@ -75,19 +77,19 @@ impl Messages<'_> {
 
 /// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
 #[must_use]
-pub fn of_open_inference<'a>(tree: KeyTree<'a>, role: &'a str) -> Vec<Json<'a>> {
-    let messages = tree.into_list().into_iter();
-    let messages = messages.filter_map(|mut element| element.take("message")?.into_object());
-    messages.map(|message| finished(message, role)).collect()
+pub fn of_open_inference<'a>(arena: &'a Arena, tree: KeyTree<'a>, role: &'a str) -> &'a [Json<'a>] {
+    let messages = tree.elements(arena);
+    let messages = messages.filter_map(|element| element.get("message")?.as_object());
+    arena.list(messages.map(|message| finished(arena, message, role)))
 }
 
-fn open_inference_part(mut content: Members<'_>) -> Option<Json<'_>> {
-    if content.get("text").is_some_and(Json::is_text) {
-        return content.take("text")?.into_text().map(text_part);
+fn open_inference_part<'a>(arena: &'a Arena, content: Members<'a>) -> Option<Json<'a>> {
+    if let Some(text) = content.get("text").and_then(Json::as_text) {
+        return Some(text_part(arena, text));
     }
     let image = content.get("image").and_then(|image| image.get("image")?.get("url"));
-    match image.and_then(Json::as_str) {
-        Some(url) => Some(image_part(url.to_owned())),
+    match image.and_then(Json::as_text) {
+        Some(url) => Some(image_part(arena, url)),
         // What has no form of its own stays whole.
         None if content.len() > 1 => Some(Json::Object(content)),
         None => None,
@@ -96,159 +98,177 @@ fn open_inference_part(mut content: Members<'_>) -> Option<Json<'_>> {
 
 /// Messages of OpenLLMetry, `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`.
 #[must_use]
-pub fn of_traceloop<'a>(tree: KeyTree<'a>, role: &'a str) -> Vec<Json<'a>> {
-    tree.into_list().into_iter().map(|message| finished(message, role)).collect()
+pub fn of_traceloop<'a>(arena: &'a Arena, tree: KeyTree<'a>, role: &'a str) -> &'a [Json<'a>] {
+    arena.list(tree.elements(arena).map(|message| finished(arena, message, role)))
 }
 
 /// Members of messages that parts, roles and reasons say.
 #[derive(Default)]
 struct Said<'a> {
-    role: Option<Cow<'a, str>>,
+    role: Option<Text<'a>>,
     content: Option<Json<'a>>,
     /// Contents of `OpenInference`, by their numbers.
-    contents: Option<Members<'a>>,
-    parts: Vec<Json<'a>>,
-    calls: Vec<Members<'a>>,
-    call_id: Option<Cow<'a, str>>,
-    finish_reason: Option<Cow<'a, str>>,
-    function: Option<Cow<'a, str>>,
+    contents: Members<'a>,
+    parts: &'a [Json<'a>],
+    /// Calls of tools: a list of objects, or objects by their numbers.
+    calls: Json<'a>,
+    call_id: Option<Text<'a>>,
+    finish_reason: Option<Text<'a>>,
+    function: Option<Text<'a>>,
     arguments: Option<Json<'a>>,
 }
 
 impl<'a> Said<'a> {
-    /// Takes a member; gives it back if it is another one.
-    fn take(&mut self, key: &str, value: Json<'a>) -> Option<Json<'a>> {
-        match key {
-            "role" => self.role = value.into_text(),
+    /// Takes a member; false if it is another one.
+    fn take(&mut self, name: &str, value: Json<'a>) -> bool {
+        match name {
+            "role" => self.role = value.as_text(),
             "content" => self.content = Some(value),
-            "contents" => self.contents = value.into_object(),
-            "parts" => self.parts = value.into_list().unwrap_or_default(),
-            "tool_calls" => self.calls = calls(value),
-            "tool_call_id" => self.call_id = value.into_text(),
-            "finish_reason" => self.finish_reason = value.into_text(),
-            "function_call_name" => self.function = value.into_text(),
+            "contents" => self.contents = value.as_object().unwrap_or_default(),
+            "parts" => self.parts = value.as_list().unwrap_or_default(),
+            "tool_calls" => self.calls = value,
+            "tool_call_id" => self.call_id = value.as_text(),
+            "finish_reason" => self.finish_reason = value.as_text(),
+            "function_call_name" => self.function = value.as_text(),
             "function_call_arguments_json" => self.arguments = Some(value),
-            _ => return Some(value),
+            _ => return false,
         }
-        None
+        true
     }
 
     /// The parts of the message.
-    fn into_parts(self, role: &str) -> Vec<Json<'a>> {
-        let mut parts = Vec::new();
-        for mut inner in self.contents.map(Members::into_numbered).unwrap_or_default() {
-            let content = inner.take("message_content").and_then(Json::into_object);
-            parts.extend(content.and_then(open_inference_part));
+    fn into_parts(self, arena: &'a Arena, role: &str) -> &'a [Json<'a>] {
+        let mut parts = arena.building(self.parts.len().max(1));
+        for inner in self.contents.numbered() {
+            let content = inner.get("message_content").and_then(Json::as_object);
+            parts.extend(content.and_then(|content| open_inference_part(arena, content)));
         }
         match self.content {
             Some(content) if role == "tool" || self.call_id.is_some() => {
-                match is_result_list(&content) {
-                    true => content_parts(content, &mut parts),
-                    false => parts.push(tool_response(self.call_id.map(Json::Text), None, content)),
+                match is_result_list(arena, content) {
+                    true => content_parts(arena, content, &mut parts),
+                    false => {
+                        let id = self.call_id.map(Json::Text);
+                        parts.push(tool_response(arena, id, None, content));
+                    }
                 }
             }
-            Some(content) => content_parts(content, &mut parts),
-            None => add_parts(self.parts, &mut parts),
+            Some(content) => content_parts(arena, content, &mut parts),
+            None => add_parts(arena, self.parts, &mut parts),
         }
-        parts.extend(self.calls.iter().map(call_part));
+        match self.calls {
+            Json::List(list) => {
+                let calls = list.iter().filter_map(|call| call.as_object());
+                parts.extend(calls.map(|call| call_part(arena, call)));
+            }
+            Json::Object(numbered) => {
+                parts.extend(numbered.numbered().map(|call| call_part(arena, call)));
+            }
+            _ => {}
+        }
         if let Some(name) = self.function {
-            parts.push(call(None, name, self.arguments));
+            parts.push(call(arena, None, name, self.arguments));
         }
-        parts
-    }
-}
-
-/// Calls of tools: a list of objects, or objects by their numbers.
-fn calls(value: Json<'_>) -> Vec<Members<'_>> {
-    match value {
-        Json::List(list) => list.into_iter().filter_map(Json::into_object).collect(),
-        Json::Object(numbered) => numbered.into_numbered(),
-        _ => Vec::new(),
+        parts.into_bump_slice()
     }
 }
 
 /// The message in the form of the conventions.
-fn finished<'a>(mut message: Members<'a>, role: &'a str) -> Json<'a> {
+fn finished<'a>(arena: &'a Arena, message: Members<'a>, role: &'a str) -> Json<'a> {
     let mut said = Said::default();
-    // What else a message has, it keeps.
-    message.sort_out(|key, value| said.take(key, value).filter(|value| !says_nothing(value)));
-    let role = said.role.take().filter(|role| !role.is_empty()).unwrap_or(Cow::Borrowed(role));
-    let reason = said.finish_reason.take();
-    let parts = said.into_parts(&role);
-    if let Some(reason) = reason {
-        message.prepend("finish_reason", Json::Text(finish_reason(reason)));
+    // Before what else a message has, which it keeps, is room for what parts, roles and reasons say.
+    let none: Pair<'a> = (Text::default(), Json::Null);
+    let mut made = arena.building(message.len().saturating_add(3));
+    made.extend([none; 3]);
+    for (name, value) in message.pairs() {
+        if !said.take(name, *value) && !says_nothing(*value) {
+            made.push((*name, *value));
+        }
     }
-    message.prepend("parts", Json::List(parts));
-    message.prepend("role", Json::Text(role_of(role)));
-    Json::Object(message)
+    let role = said.role.filter(|role| !role.is_empty()).unwrap_or(role.into());
+    let reason = said.finish_reason;
+    let role_pair = (Text::word("role"), Json::Text(role.map(role_of)));
+    let parts = Json::List(said.into_parts(arena, role.as_str()));
+    let parts = (Text::word("parts"), parts);
+    let made = made.into_bump_slice_mut();
+    // Without a reason the first place stays empty.
+    let skipped = usize::from(reason.is_none());
+    let said = [Some(role_pair), Some(parts), reason.map(reason_pair)];
+    for (place, pair) in made.iter_mut().skip(skipped).zip(said.into_iter().flatten()) {
+        *place = pair;
+    }
+    let all: &'a [Pair<'a>] = made;
+    let all = all.get(skipped..).unwrap_or_default();
+    Json::Object(Members::new(all))
+}
+
+/// The reason that a message ended for, in the words of the conventions.
+fn reason_pair(reason: Text<'_>) -> Pair<'_> {
+    (Text::word("finish_reason"), Json::Text(reason.map(values::finish_reason)))
 }
 
 /// LangChain's words for roles.
-fn role_of(role: Cow<'_, str>) -> Cow<'_, str> {
-    match role.as_ref() {
-        "human" => Cow::Borrowed("user"),
-        "ai" | "model" => Cow::Borrowed("assistant"),
+fn role_of(role: &str) -> &str {
+    match role {
+        "human" => "user",
+        "ai" | "model" => "assistant",
         _ => role,
     }
 }
 
-fn finish_reason(reason: Cow<'_, str>) -> Cow<'_, str> {
-    match reason {
-        Cow::Borrowed(reason) => Cow::Borrowed(values::finish_reason(reason)),
-        Cow::Owned(reason) => Cow::Owned(values::finish_reason(&reason).to_owned()),
-    }
-}
-
 /// Content that is a text, a list of parts as providers write them, or the JSON text of such.
-fn content_parts<'a>(content: Json<'a>, parts: &mut Vec<Json<'a>>) {
+fn content_parts<'a>(arena: &'a Arena, content: Json<'a>, parts: &mut Building<'a, Json<'a>>) {
     match content {
         Json::Text(text) if text.is_empty() => {}
-        Json::Text(text) => match parsed_text(&text).filter(is_part_list) {
-            Some(list) => content_parts(list, parts),
-            None if parts.is_empty() => *parts = vec![text_part(text)],
-            None => parts.push(text_part(text)),
+        Json::Text(text) => match parsed(arena, text.as_str()).filter(is_part_list) {
+            Some(list) => content_parts(arena, list, parts),
+            None => parts.push(text_part(arena, text)),
         },
-        Json::List(list) => add_parts(list, parts),
-        Json::Object(_) => parts.push(provider_part(content)),
+        Json::List(list) => add_parts(arena, list, parts),
+        Json::Object(members) => parts.push(provider_part(arena, members)),
         _ => {}
     }
 }
 
-/// Adds the parts that providers write so; the first in the memory of the list.
-fn add_parts<'a>(list: Vec<Json<'a>>, parts: &mut Vec<Json<'a>>) {
-    let mut made: Vec<Json<'a>> = list.into_iter().map(provider_part).collect();
-    match parts.is_empty() {
-        true => *parts = made,
-        false => parts.append(&mut made),
-    }
+/// Adds the parts that providers write so.
+fn add_parts<'a>(arena: &'a Arena, list: &'a [Json<'a>], parts: &mut Building<'a, Json<'a>>) {
+    parts.extend(list.iter().map(|part| match part {
+        Json::Object(members) => provider_part(arena, *members),
+        Json::Text(text) => text_part(arena, *text),
+        other => *other,
+    }));
 }
 
 fn is_part_list(value: &Json<'_>) -> bool {
-    let is_part = |part: &Json<'_>| part.get("type").is_some_and(Json::is_text) || is_block(part);
+    let is_part = |part: &Json<'_>| part.get("type").is_some_and(Json::is_text) || is_block(*part);
     value.as_list().is_some_and(|list| !list.is_empty() && list.iter().all(is_part))
 }
 
 /// Whether it is a content block of Amazon Bedrock's Converse, which has one member that names its kind.
-fn is_block(part: &Json<'_>) -> bool {
+fn is_block(part: Json<'_>) -> bool {
     const KINDS: [&str; 7] =
         ["text", "toolUse", "toolResult", "reasoningContent", "image", "document", "video"];
     let members = part.as_object().filter(|members| members.len() == 1);
-    members.is_some_and(|members| members.keys().all(|key| KINDS.contains(&key)))
+    members.is_some_and(|members| members.names().all(|name| KINDS.contains(&name)))
 }
 
 /// The message with these members as providers have them; `None` if no part comes of them.
-pub(super) fn of_members<'a>(mut members: Members<'a>, role: &'a str) -> Option<Json<'a>> {
-    if let Some(calls) = members.take("tool_calls") {
+pub(super) fn of_members<'a>(
+    arena: &'a Arena,
+    mut members: Members<'a>,
+    role: &'a str,
+) -> Option<Json<'a>> {
+    if let Some(calls) = members.take(arena, "tool_calls") {
         let calls = match calls {
-            Json::Text(text) => parsed_text(&text)?,
+            Json::Text(text) => parsed(arena, text.as_str())?,
             other => other,
         };
         if !calls.as_list()?.iter().all(|call| call.as_object().is_some()) {
             return None;
         }
-        members.push("tool_calls", calls);
+        members = members.with(arena, "tool_calls", calls);
     }
-    let message = finished(members, role);
+    let message = finished(arena, members, role);
     let parts = message.get("parts").and_then(Json::as_list);
     parts.is_some_and(|parts| !parts.is_empty()).then_some(message)
 }
@@ -264,69 +284,68 @@ const SAID_BY_PART: [&str; 6] = [
 ];
 
 /// The part with the other members of what it was made of.
-fn with_others<'a>(part: Json<'a>, others: Members<'a>) -> Json<'a> {
-    let Json::Object(mut part) = part else { return part };
-    for (key, value) in others {
-        if !says_nothing(&value) && !part.has(&key) {
-            part.push(key, value);
+fn with_others<'a>(arena: &'a Arena, part: Json<'a>, others: Members<'a>) -> Json<'a> {
+    let Json::Object(said) = part else { return part };
+    let mut stays = others
+        .pairs()
+        .iter()
+        .filter(|(name, value)| !says_nothing(*value) && !said.has(name))
+        .peekable();
+    if stays.peek().is_none() {
+        return part;
+    }
+    let mut all = arena.building(said.len().saturating_add(others.len()));
+    all.extend(said.pairs().iter().copied());
+    for (name, value) in stays {
+        if all.iter().all(|(known, _): &Pair<'a>| known != name) {
+            all.push((*name, *value));
         }
     }
-    Json::Object(part)
+    Json::Object(Members::of(all))
 }
 
 /// One part as providers write it.
-fn provider_part(part: Json<'_>) -> Json<'_> {
-    let Json::Object(mut members) = part else {
-        return match part {
-            Json::Text(text) => text_part(text),
-            other => other,
-        };
-    };
+fn provider_part<'a>(arena: &'a Arena, mut members: Members<'a>) -> Json<'a> {
     // It has the form of the conventions already.
     if members.has("type") && members.get("content").is_some_and(Json::is_text) {
         return Json::Object(members);
     }
-    // What most are: the same with another name for the text.
-    if let [(kind, of_kind), (name, Json::Text(_))] = members.pairs_mut()
-        && kind == "type"
-        && name == "text"
-    {
-        (*of_kind, *name) = ("text".into(), Cow::Borrowed("content"));
-        return Json::Object(members);
-    }
-    if members.get("text").is_some_and(Json::is_text)
-        && let Some(text) = members.take("text").and_then(Json::into_text)
-    {
-        let part = match members.take("thought") {
-            Some(Json::Bool(true)) => reasoning_part(text),
-            _ => text_part(text),
+    if let Some(text) = members.get("text").and_then(Json::as_text) {
+        members.take(arena, "text");
+        let part = match members.take(arena, "thought") {
+            Some(Json::Bool(true)) => reasoning_part(arena, text),
+            _ => text_part(arena, text),
         };
-        return with_others(part, members);
+        return with_others(arena, part, members);
     }
-    if let Some(called) = provider_call(&members) {
+    if let Some(called) = provider_call(arena, members) {
         if members.has("type") {
             return called;
         }
-        members.retain(|key, _| !SAID_BY_PART.contains(&key));
-        return with_others(called, members);
+        let others = members.filtered(arena, |name, _| !SAID_BY_PART.contains(&name));
+        return with_others(arena, called, others);
     }
     let url = members.get("image_url").map(|image| image.get("url").unwrap_or(image));
-    match url.and_then(Json::as_str) {
-        Some(url) => image_part(url.to_owned()),
+    match url.and_then(Json::as_text) {
+        Some(url) => image_part(arena, url),
         None => Json::Object(members),
     }
 }
 
 /// Messages given as one text, as JSON or as the one message's content, and what of the text they do not say.
 #[must_use]
-pub fn of_text<'a>(text: &'a str, role: &'a str) -> Option<(Messages<'a>, Remainder<'a>)> {
+pub fn of_text<'a>(
+    arena: &'a Arena,
+    text: &'a str,
+    role: &'a str,
+) -> Option<(Messages<'a>, Remainder<'a>)> {
     let content = match text.trim_start().as_bytes().first()? {
         b'{' | b'[' => {
-            let (list, rest) = of_value(parsed(text)?, role)?;
+            let (list, rest) = of_value(arena, parsed(arena, text)?, role)?;
             return Some((Messages::List(list), rest));
         }
-        b'"' => Json::read(text)?.into_text()?,
-        _ => Cow::Borrowed(text),
+        b'"' => Json::read(arena, text)?.as_text()?,
+        _ => text.into(),
     };
     Some((Messages::Single(role, content), Remainder::Nothing))
 }
@@ -348,118 +367,125 @@ const LISTS: [&str; 4] = ["messages", "choices", "contents", "generations"];
 /// Messages given as one JSON value: a list of messages, an object that has one, or one message; and what they
 /// leave of it.
 pub(super) fn of_value<'a>(
+    arena: &'a Arena,
     json: Json<'a>,
     role: &'a str,
-) -> Option<(Vec<Json<'a>>, Remainder<'a>)> {
+) -> Option<(&'a [Json<'a>], Remainder<'a>)> {
     let (mut list, others) = match json {
         Json::List(list) => (list, Members::default()),
-        Json::Object(mut members) => {
+        Json::Object(members) => {
             let is_list = |key: &&&str| members.get(key).is_some_and(|it| it.as_list().is_some());
             match LISTS.iter().find(is_list) {
-                Some(key) => (members.take(key)?.into_list()?, members),
-                None if is_message(&members) => (vec![Json::Object(members)], Members::default()),
+                Some(key) => (members.get(key)?.as_list()?, members.without(arena, key)),
+                None if is_message(members) => (arena.list([json]), Members::default()),
                 None => return None,
             }
         }
         _ => return None,
     };
     // The messages of one conversation of several that could have been.
-    if list.len() == 1
-        && let Some(Json::List(inner)) = list.first_mut()
-    {
-        list = std::mem::take(inner);
+    if let [Json::List(inner)] = list {
+        list = inner;
     }
     let mut whole = true;
-    let messages = list.into_iter().map(|element| {
-        let (message, says_all) = message_of(element.into_object()?, role)?;
+    let mut messages = arena.building(list.len());
+    for element in list {
+        let (message, says_all) = message_of(arena, element.as_object()?, role)?;
         whole &= says_all;
-        Some(message)
-    });
-    let messages = messages.collect::<Option<Vec<_>>>().filter(|list| !list.is_empty())?;
+        messages.push(message);
+    }
+    if messages.is_empty() {
+        return None;
+    }
     let rest = match whole {
         false => Remainder::All,
         true if others.is_empty() => Remainder::Nothing,
         true => Remainder::Object(others),
     };
-    Some((messages, rest))
+    Some((messages.into_bump_slice(), rest))
 }
 
 /// Whether an object is one message.
-fn is_message(members: &Members<'_>) -> bool {
+fn is_message(members: Members<'_>) -> bool {
     let says = ["content", "tool_calls", "parts"].iter().any(|key| members.has(key));
     says && members.get("role").is_some_and(Json::is_text)
 }
 
 /// A message, or a choice that has one, and whether it says all that the element does.
-fn message_of<'a>(mut element: Members<'a>, role: &'a str) -> Option<(Json<'a>, bool)> {
-    let Some(message) = element.take("message") else {
-        return Some((plain_message(langchain::plain(element), role)?, true));
+fn message_of<'a>(
+    arena: &'a Arena,
+    mut element: Members<'a>,
+    role: &'a str,
+) -> Option<(Json<'a>, bool)> {
+    let Some(message) = element.take(arena, "message") else {
+        let message = langchain::plain(arena, element);
+        return Some((plain_message(arena, message, role)?, true));
     };
-    let mut message = langchain::plain(message.into_object()?);
-    langchain::take_generation(&mut element, &mut message);
-    if element.get("finish_reason").is_some_and(Json::is_text)
-        && let Some(reason) = element.take("finish_reason")
-    {
-        message.take("finish_reason");
-        message.push("finish_reason", reason);
+    let mut message = langchain::plain(arena, message.as_object()?);
+    langchain::take_generation(arena, &mut element, &mut message);
+    if let Some(reason) = element.get("finish_reason").filter(|reason| reason.is_text()) {
+        element.take(arena, "finish_reason");
+        message = message.without(arena, "finish_reason").with(arena, "finish_reason", reason);
     }
     let mut says_all = true;
-    for (key, value) in element {
-        if key == "index" || says_nothing(&value) {
+    let mut all = arena.building(message.len().saturating_add(element.len()));
+    all.extend(message.pairs().iter().copied());
+    for (name, value) in element.pairs() {
+        if name.as_str() == "index" || says_nothing(*value) {
             continue;
         }
-        if message.has(&key) {
+        if all.iter().any(|(known, _): &Pair<'a>| known == name) {
             says_all = false;
         } else {
-            message.push(key, value);
+            all.push((*name, *value));
         }
     }
-    Some((plain_message(message, role)?, says_all))
+    Some((plain_message(arena, Members::of(all), role)?, says_all))
 }
 
 /// A message by its members, if it has a role.
-fn plain_message<'a>(mut message: Members<'a>, role: &'a str) -> Option<Json<'a>> {
+fn plain_message<'a>(
+    arena: &'a Arena,
+    mut message: Members<'a>,
+    role: &'a str,
+) -> Option<Json<'a>> {
     // What is no list of calls is none.
     if message.get("tool_calls").is_some_and(|calls| calls.as_list().is_none()) {
-        message.take("tool_calls");
+        message.take(arena, "tool_calls");
     }
     message.get("role")?.as_str()?;
-    Some(finished(message, role))
+    Some(finished(arena, message, role))
 }
 
 /// Tool definitions of `OpenInference`, each a JSON text.
 #[must_use]
-pub fn tools(tree: KeyTree<'_>) -> Vec<Json<'_>> {
-    let schemas = tree.into_list().into_iter().filter_map(|mut element| {
-        let schema = element.take("tool")?.into_object()?.take("json_schema")?.into_text()?;
-        Some(parsed_text(&schema).unwrap_or(Json::Text(schema)))
+pub fn tools<'a>(arena: &'a Arena, tree: KeyTree<'a>) -> &'a [Json<'a>] {
+    let schemas = tree.elements(arena).filter_map(|element| {
+        let schema = element.get("tool")?.get("json_schema")?;
+        Some(parsed(arena, schema.as_str()?).unwrap_or(schema))
     });
-    tool_definitions::definitions(schemas.collect())
+    tool_definitions::definitions(arena, arena.list(schemas))
 }
 
 /// Tool definitions of OpenLLMetry.
 #[must_use]
-pub fn functions(tree: KeyTree<'_>) -> Vec<Json<'_>> {
-    let definitions = tree.into_list().into_iter().map(|mut function| {
-        let mut definition = Members::from([("type", "function".into())]);
-        for key in ["name", "description", "parameters"] {
-            let Some(value) = function.take(key) else { continue };
-            let read = match &value {
-                Json::Text(text) => parsed_text(text),
-                _ => None,
-            };
-            definition.push(key, read.unwrap_or(value));
-        }
-        Json::Object(definition)
+pub fn functions<'a>(arena: &'a Arena, tree: KeyTree<'a>) -> &'a [Json<'a>] {
+    let definitions = tree.elements(arena).map(|function| {
+        let named = ["name", "description", "parameters"].into_iter().filter_map(|name| {
+            let value = function.get(name)?;
+            let read = value.as_str().and_then(|text| parsed(arena, text));
+            Some((Text::word(name), read.unwrap_or(value)))
+        });
+        let kind = (Text::word("type"), Json::word("function"));
+        Json::Object(arena.members(std::iter::once(kind).chain(named)))
     });
-    definitions.collect()
+    arena.list(definitions)
 }
 
 /// Documents that a retrieval found.
 #[must_use]
-pub fn documents(tree: KeyTree<'_>) -> Vec<Json<'_>> {
-    let documents = tree.into_list().into_iter();
-    documents.filter_map(|mut element| element.take("document")).collect()
+pub fn documents<'a>(arena: &'a Arena, tree: KeyTree<'a>) -> &'a [Json<'a>] {
+    arena.list(tree.elements(arena).filter_map(|element| element.get("document")))
 }
 
 #[cfg(test)]
@@ -473,7 +499,10 @@ mod tests {
     use serde_json::Value;
 
     /// Gives `read` what keys with these texts hold.
-    fn of_tree<R>(pairs: &[(&str, &str)], read: impl FnOnce(KeyTree<'_>) -> R) -> R {
+    fn of_tree<R>(
+        pairs: &[(&str, &str)],
+        read: impl for<'a> FnOnce(&'a Arena, KeyTree<'a>) -> R,
+    ) -> R {
         let encoded = pairs.iter().map(|(path, text)| {
             let mut value = Vec::new();
             msgpack::str(&mut value, text);
@@ -482,11 +511,12 @@ mod tests {
         let encoded: Vec<(&str, Vec<u8>)> = encoded.collect();
         let mut tree = KeyTree::default();
         encoded.iter().for_each(|(path, value)| tree.insert(path.as_bytes(), value));
-        read(tree)
+        read(&Arena::default(), tree)
     }
 
     fn of_json(text: &str, role: &str) -> Option<String> {
-        of_value(parsed(text)?, role).and_then(|(messages, _)| rendered(&messages))
+        let arena = Arena::default();
+        of_value(&arena, parsed(&arena, text)?, role).and_then(|(messages, _)| rendered(messages))
     }
 
     fn same(text: Option<String>, expected: &str) {
@@ -500,7 +530,9 @@ mod tests {
         for content in ["", "hi", "a \"b\"\n\u{1}\u{e9}"] {
             let mut written = Vec::new();
             assert!(append_single("user", content, &mut written));
-            assert_eq!(text_of(&written), rendered(&[single("user", content)]).as_deref());
+            let arena = Arena::default();
+            let message = single(&arena, "user", content.into());
+            assert_eq!(text_of(&written), rendered(&[message]).as_deref());
         }
     }
 
@@ -520,7 +552,7 @@ mod tests {
             ("2.message.content", "3"),
         ];
         same(
-            of_tree(&pairs, |tree| rendered(&of_open_inference(tree, "user"))),
+            of_tree(&pairs, |arena, tree| rendered(of_open_inference(arena, tree, "user"))),
             r#"[{"role":"user","parts":[{"type":"text","content":"what is this"},
                 {"type":"uri","modality":"image","uri":"https://x/y.png"}]},
                {"role":"assistant","parts":[
@@ -540,9 +572,9 @@ mod tests {
             ("0.tool_calls.0.name", "f"),
             ("0.tool_calls.0.arguments", "not json"),
         ];
-        of_tree(&pairs, |tree| assert_eq!(tree.texts("finish_reason"), ["tool_calls"]));
+        of_tree(&pairs, |_, tree| assert_eq!(tree.texts("finish_reason"), ["tool_calls"]));
         same(
-            of_tree(&pairs, |tree| rendered(&of_traceloop(tree, "assistant"))),
+            of_tree(&pairs, |arena, tree| rendered(of_traceloop(arena, tree, "assistant"))),
             r#"[{"role":"assistant","finish_reason":"tool_call","parts":[
                 {"type":"text","content":"hi"},
                 {"type":"tool_call","id":"c","name":"f","arguments":"not json"}]}]"#,
@@ -566,8 +598,8 @@ mod tests {
     fn tool_definitions() {
         let given = [("0.name", "f"), ("0.parameters", r#"{"type":"object"}"#)];
         let expected = r#"[{"type":"function","name":"f","parameters":{"type":"object"}}]"#;
-        same(of_tree(&given, |tree| rendered(&functions(tree))), expected);
+        same(of_tree(&given, |arena, tree| rendered(functions(arena, tree))), expected);
         let given = [("0.tool.json_schema", r#"{"name":"g"}"#)];
-        same(of_tree(&given, |tree| rendered(&tools(tree))), r#"[{"name":"g"}]"#);
+        same(of_tree(&given, |arena, tree| rendered(tools(arena, tree))), r#"[{"name":"g"}]"#);
     }
 }

@@ -1,0 +1,90 @@
+//! Memory for the JSON of one item, which is given back at once.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+
+use super::members::{Members, Pair};
+use super::{Json, Text};
+
+/// The most memory that stays for the next item, in bytes.
+const KEPT: usize = 1 << 20;
+
+/// A list that is being made.
+pub(in crate::genai) type Building<'a, T> = BumpVec<'a, T>;
+
+/// Where the JSON of one item lies. Nothing of it is given back before all of it is.
+#[derive(Debug, Default)]
+pub struct Arena(Bump);
+
+impl Arena {
+    /// Gives all back; its memory is used again.
+    pub fn clear(&mut self) {
+        self.0.reset();
+        if self.0.allocated_bytes() > KEPT {
+            self.0 = Bump::new();
+        }
+    }
+
+    /// A text of its own.
+    pub(in crate::genai) fn text(&self, text: &str) -> Text<'_> {
+        Text::from(&*self.0.alloc_str(text))
+    }
+
+    /// A list to be made, with room for this many.
+    pub(in crate::genai) fn building<T>(&self, room: usize) -> Building<'_, T> {
+        BumpVec::with_capacity_in(room, &self.0)
+    }
+
+    /// These values.
+    pub(in crate::genai) fn list<'a>(
+        &'a self,
+        values: impl IntoIterator<Item = Json<'a>>,
+    ) -> &'a [Json<'a>] {
+        let values = values.into_iter();
+        let mut list = self.building(values.size_hint().0);
+        list.extend(values);
+        list.into_bump_slice()
+    }
+
+    /// These members.
+    pub(in crate::genai) fn members<'a>(
+        &'a self,
+        pairs: impl IntoIterator<Item = Pair<'a>>,
+    ) -> Members<'a> {
+        let pairs = pairs.into_iter();
+        let mut members = self.building(pairs.size_hint().0);
+        members.extend(pairs);
+        Members::of(members)
+    }
+
+    /// An object of these members.
+    pub(in crate::genai) fn object<'a, const N: usize>(
+        &'a self,
+        members: [(&'static str, Json<'a>); N],
+    ) -> Json<'a> {
+        let pairs = members.map(|(name, value)| (Text::word(name), value));
+        Json::Object(Members::new(self.0.alloc_slice_copy(&pairs)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: an item with much JSON among others. Guarantees: the memory is used again, and what is more than
+    /// others need is given back.
+    #[test]
+    fn memory_is_used_again_within_a_limit() {
+        let mut arena = Arena::default();
+        let mut most = 0;
+        for _ in 0..1000 {
+            arena.clear();
+            assert_eq!(arena.list([Json::Null; 100]).len(), 100);
+            most = most.max(arena.0.allocated_bytes());
+        }
+        assert!(most < 16 << 10, "{most}");
+        assert_eq!(arena.text(&"x".repeat(2 * KEPT)).len(), 2 * KEPT);
+        arena.clear();
+        assert!(arena.0.allocated_bytes() <= KEPT);
+    }
+}
