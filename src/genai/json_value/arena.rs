@@ -3,9 +3,6 @@
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
-use super::members::{Members, Pair};
-use super::{Json, Text};
-
 /// The most memory that stays for the next item, in bytes.
 const KEPT: usize = 1 << 20;
 
@@ -26,8 +23,8 @@ impl Arena {
     }
 
     /// A text of its own.
-    pub(in crate::genai) fn text(&self, text: &str) -> Text<'_> {
-        Text::from(&*self.0.alloc_str(text))
+    pub(in crate::genai) fn text(&self, text: &str) -> &str {
+        self.0.alloc_str(text)
     }
 
     /// A list to be made, with room for this many.
@@ -35,35 +32,12 @@ impl Arena {
         BumpVec::with_capacity_in(room, &self.0)
     }
 
-    /// These values.
-    pub(in crate::genai) fn list<'a>(
-        &'a self,
-        values: impl IntoIterator<Item = Json<'a>>,
-    ) -> &'a [Json<'a>] {
+    /// A list of these.
+    pub(in crate::genai) fn list<T: Copy>(&self, values: impl IntoIterator<Item = T>) -> &[T] {
         let values = values.into_iter();
         let mut list = self.building(values.size_hint().0);
         list.extend(values);
         list.into_bump_slice()
-    }
-
-    /// These members.
-    pub(in crate::genai) fn members<'a>(
-        &'a self,
-        pairs: impl IntoIterator<Item = Pair<'a>>,
-    ) -> Members<'a> {
-        let pairs = pairs.into_iter();
-        let mut members = self.building(pairs.size_hint().0);
-        members.extend(pairs);
-        Members::of(members)
-    }
-
-    /// An object of these members.
-    pub(in crate::genai) fn object<'a, const N: usize>(
-        &'a self,
-        members: [(&'static str, Json<'a>); N],
-    ) -> Json<'a> {
-        let pairs = members.map(|(name, value)| (Text::word(name), value));
-        Json::Object(Members::new(self.0.alloc_slice_copy(&pairs)))
     }
 }
 
@@ -79,7 +53,7 @@ mod tests {
         let mut most = 0;
         for _ in 0..1000 {
             arena.clear();
-            assert_eq!(arena.list([Json::Null; 100]).len(), 100);
+            assert_eq!(arena.list([0_u64; 100]).len(), 100);
             most = most.max(arena.0.allocated_bytes());
         }
         assert!(most < 16 << 10, "{most}");

@@ -15,6 +15,14 @@ impl<'a> Members<'a> {
         Self(pairs)
     }
 
+    /// These members.
+    pub(in crate::genai) fn collect(
+        arena: &'a Arena,
+        pairs: impl IntoIterator<Item = Pair<'a>>,
+    ) -> Self {
+        Self(arena.list(pairs))
+    }
+
     /// Those that were made.
     pub(in crate::genai) fn of(made: Building<'a, Pair<'a>>) -> Self {
         Self(made.into_bump_slice())
@@ -43,7 +51,7 @@ impl<'a> Members<'a> {
         self.0 = match (before, after) {
             // What stays lies as it is to be.
             ([], stays) | (stays, []) => stays,
-            _ => arena.members(before.iter().chain(after).copied()).0,
+            _ => Members::collect(arena, before.iter().chain(after).copied()).0,
         };
         Some(*taken)
     }
@@ -57,7 +65,7 @@ impl<'a> Members<'a> {
     /// These and one more; to be called with names that are not there.
     pub fn with(self, arena: &'a Arena, name: &'static str, value: Json<'a>) -> Self {
         let more = [(Text::word(name), value)];
-        arena.members(self.0.iter().copied().chain(more))
+        Members::collect(arena, self.0.iter().copied().chain(more))
     }
 
     /// The members that `keep` wants.

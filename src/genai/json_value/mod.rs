@@ -41,7 +41,7 @@ fn text_of<'a>(arena: &'a Arena, bytes: &'a [u8]) -> Text<'a> {
     // Nearly all are text, which is quicker to see at once.
     match std::str::from_utf8(bytes) {
         Ok(text) => Text::from(text),
-        Err(_) => arena.text(&String::from_utf8_lossy(bytes)),
+        Err(_) => Text::from(arena.text(&String::from_utf8_lossy(bytes))),
     }
 }
 
@@ -49,6 +49,12 @@ impl<'a> Json<'a> {
     /// A word that JSON writes as it is.
     pub const fn word(word: &'static str) -> Self {
         Self::Text(Text::word(word))
+    }
+
+    /// An object of these members.
+    pub fn object<const N: usize>(arena: &'a Arena, members: [(&'static str, Self); N]) -> Self {
+        let pairs = members.map(|(name, value)| (Text::word(name), value));
+        Self::Object(Members::collect(arena, pairs))
     }
 
     /// An encoded value. Bytes, extensions and what nests too deep are null.
@@ -71,7 +77,7 @@ impl<'a> Json<'a> {
                 let members = MapView::new(encoded).map(|entry| {
                     (text_of(arena, entry.key), Self::of_nested(arena, entry.value, depth + 1))
                 });
-                Self::Object(arena.members(members))
+                Self::Object(Members::collect(arena, members))
             }
             _ => Self::Null,
         }

@@ -73,7 +73,7 @@ impl<'a> Visitor<'a> for ValueSeed<'a> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json<'a>, E> {
-        Ok(Json::Text(self.0.text(text)))
+        Ok(Json::from(self.0.text(text)))
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Json<'a>, A::Error> {
@@ -124,7 +124,7 @@ impl<'a> Visitor<'a> for NameSeed<'a> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Text<'a>, E> {
-        Ok(self.0.text(name))
+        Ok(self.0.text(name).into())
     }
 }
 

@@ -441,7 +441,8 @@ impl<'a, 'j> Collected<'a, 'j> {
         let named = names.filter(|name| !name.is_empty());
         let arena = self.arena;
         let kind = ("type", Json::word("function"));
-        let tools = arena.list(named.map(|name| arena.object([kind, ("name", Json::from(name))])));
+        let tools =
+            arena.list(named.map(|name| Json::object(arena, [kind, ("name", Json::from(name))])));
         if self.offer_list(GenAiField::ToolDefinitions, rank, tools) {
             self.mark_mapped(rank);
         }

@@ -73,7 +73,7 @@ impl<'a> KeyTree<'a> {
             };
             (key.into(), value)
         });
-        arena.members(members)
+        Members::collect(arena, members)
     }
 }
 

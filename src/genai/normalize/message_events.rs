@@ -226,7 +226,7 @@ fn choice<'a>(arena: &'a Arena, attributes: &'a [u8]) -> Option<Json<'a>> {
         Some(Json::Object(message)) => {
             let is_beside = |(name, _): &&Pair<'a>| !message.has(name);
             let beside = members.pairs().iter().filter(is_beside);
-            members = arena.members(message.pairs().iter().chain(beside).copied());
+            members = Members::collect(arena, message.pairs().iter().chain(beside).copied());
         }
         Some(content) => {
             members = members.without(arena, "content").with(arena, "content", content);

@@ -7,18 +7,18 @@ const MAX_JSON: usize = 1 << 20;
 
 /// A part of text.
 pub(crate) fn text_part<'a>(arena: &'a Arena, content: Text<'a>) -> Json<'a> {
-    arena.object([("type", Json::word("text")), ("content", Json::Text(content))])
+    Json::object(arena, [("type", Json::word("text")), ("content", Json::Text(content))])
 }
 
 /// A part of the model's reasoning.
 pub(crate) fn reasoning_part<'a>(arena: &'a Arena, content: Text<'a>) -> Json<'a> {
-    arena.object([("type", Json::word("reasoning")), ("content", Json::Text(content))])
+    Json::object(arena, [("type", Json::word("reasoning")), ("content", Json::Text(content))])
 }
 
 /// A part that names an image.
 pub(super) fn image_part<'a>(arena: &'a Arena, url: Text<'a>) -> Json<'a> {
     let (kind, modality) = (("type", Json::word("uri")), ("modality", Json::word("image")));
-    arena.object([kind, modality, ("uri", Json::Text(url))])
+    Json::object(arena, [kind, modality, ("uri", Json::Text(url))])
 }
 
 /// The JSON text of a list, as of messages; `None` if it is empty.

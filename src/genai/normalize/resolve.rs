@@ -235,7 +235,7 @@ impl<'a> Collected<'a, '_> {
         let reason = self
             .final_value(GenAiField::FinishReasons)
             .and_then(|reasons| elements(reasons).next().and_then(text_of))
-            .map(|reason| arena.text(reason).as_str());
+            .map(|reason| arena.text(reason));
         let answer = messages::answer(arena, parts.into_bump_slice(), reason);
         if self.offer_list(GenAiField::OutputMessages, LAST, answer.as_slice()) {
             mapped.into_iter().for_each(|rank| self.mark_mapped(rank));

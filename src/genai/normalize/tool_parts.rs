@@ -89,8 +89,8 @@ pub(super) fn tool_response<'a>(
 ) -> Json<'a> {
     let (kind, id) = (("type", Json::word(TOOL_RESPONSE)), ("id", id.unwrap_or_default()));
     match name.filter(|name| name.is_text()) {
-        Some(name) => arena.object([kind, id, ("response", response), ("name", name)]),
-        None => arena.object([kind, id, ("response", response)]),
+        Some(name) => Json::object(arena, [kind, id, ("response", response), ("name", name)]),
+        None => Json::object(arena, [kind, id, ("response", response)]),
     }
 }
 
@@ -113,12 +113,15 @@ pub(super) fn call<'a>(
 ) -> Json<'a> {
     let given = arguments.unwrap_or_default();
     let arguments = given.as_str().and_then(|text| parsed(arena, text)).unwrap_or(given);
-    arena.object([
-        ("type", Json::word("tool_call")),
-        ("id", id.unwrap_or_default()),
-        ("name", Json::Text(name)),
-        ("arguments", arguments),
-    ])
+    Json::object(
+        arena,
+        [
+            ("type", Json::word("tool_call")),
+            ("id", id.unwrap_or_default()),
+            ("name", Json::Text(name)),
+            ("arguments", arguments),
+        ],
+    )
 }
 
 #[cfg(test)]

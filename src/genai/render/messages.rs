@@ -154,7 +154,7 @@ fn text_or_json<'a>(arena: &'a Arena, value: Json<'a>) -> Option<&'a str> {
     match value {
         Json::Null => None,
         Json::Text(text) => Some(text.as_str()),
-        other => Some(arena.text(&other.to_text()).as_str()),
+        other => Some(arena.text(&other.to_text())),
     }
 }
 

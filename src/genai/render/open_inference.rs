@@ -307,7 +307,7 @@ fn nested<'a>(arena: &'a Arena, tool: Json<'a>) -> Option<Json<'a>> {
         |tool: &Members<'_>| tool.has("name") && tool.names().all(|name| MEMBERS.contains(&name));
     let mut function = tool.as_object().filter(is_known)?;
     let kind = function.take(arena, "type").filter(|kind| kind.as_str() == Some("function"))?;
-    Some(arena.object([("type", kind), ("function", Json::Object(function))]))
+    Some(Json::object(arena, [("type", kind), ("function", Json::Object(function))]))
 }
 
 fn documents(span: &mut Rendering<'_>) {

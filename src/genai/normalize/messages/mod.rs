@@ -23,17 +23,18 @@ pub fn answer<'a>(
     }
     let (role, parts) = (("role", Json::word("assistant")), ("parts", Json::List(parts)));
     Some(match reason {
-        Some(reason) => {
-            arena.object([role, parts, ("finish_reason", values::finish_reason(reason).into())])
-        }
-        None => arena.object([role, parts]),
+        Some(reason) => Json::object(
+            arena,
+            [role, parts, ("finish_reason", values::finish_reason(reason).into())],
+        ),
+        None => Json::object(arena, [role, parts]),
     })
 }
 
 /// A whole message of one text.
 pub fn single<'a>(arena: &'a Arena, role: &'static str, content: Text<'a>) -> Json<'a> {
     let parts = Json::List(arena.list([text_part(arena, content)]));
-    arena.object([("role", Json::word(role)), ("parts", parts)])
+    Json::object(arena, [("role", Json::word(role)), ("parts", parts)])
 }
 
 /// The message of one text, as it is written.
@@ -477,7 +478,7 @@ pub fn functions<'a>(arena: &'a Arena, tree: KeyTree<'a>) -> &'a [Json<'a>] {
             Some((Text::word(name), read.unwrap_or(value)))
         });
         let kind = (Text::word("type"), Json::word("function"));
-        Json::Object(arena.members(std::iter::once(kind).chain(named)))
+        Json::Object(Members::collect(arena, std::iter::once(kind).chain(named)))
     });
     arena.list(definitions)
 }

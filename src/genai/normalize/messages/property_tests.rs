@@ -22,7 +22,7 @@ fn finished_plainly<'a>(arena: &'a Arena, message: Members<'a>, role: &'a str) -
         let reason = values::finish_reason(reason.as_str()).into();
         members.push((Text::from("finish_reason"), reason));
     }
-    Json::Object(arena.members(members.into_iter().chain(others)))
+    Json::Object(Members::collect(arena, members.into_iter().chain(others)))
 }
 
 /// JSON text with names and values of messages, names that repeat, escapes, large numbers and depth.
