@@ -231,8 +231,10 @@ impl ContextProcessor {
             seen.clear();
             let normalizer = self.normalizer.as_ref();
             let mut visitor = DetectionVisitor { normalizer, seen: &mut seen };
-            let Some(step) = items.step(&mut visitor) else { return rewriter.finish() };
-            let action = match &step {
+            // It is large, so that it stays where it was made.
+            let step = items.step(&mut visitor);
+            let Some(step) = &step else { return rewriter.finish() };
+            let action = match step {
                 ItemStep::Item(item) => {
                     let label = if item.new_metadata { self.label(item) } else { known };
                     // Logs are not compared: a span after one may still have known metadata.

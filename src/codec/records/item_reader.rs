@@ -127,7 +127,7 @@ impl<'a> ItemReader<'a> {
         }
         let new_metadata = known.is_none();
         if new_metadata {
-            self.remember(metadata, telemetry);
+            self.remember(metadata, telemetry.as_ref());
         }
         self.events.advance(reader.rest());
         let (raw, body) = (before(start, reader.rest()), before(after, reader.rest()));
@@ -148,15 +148,16 @@ impl<'a> ItemReader<'a> {
         let telemetry = event.telemetry();
         let signal = telemetry.and_then(|telemetry| telemetry.signal);
         let span = read_body(&mut Reader::new(event.body), signal, visitor).unwrap_or_default();
-        self.remember(event.metadata, telemetry);
+        self.remember(event.metadata, telemetry.as_ref());
         ItemStep::Item(Item { event, telemetry, new_metadata: true, span })
     }
 
-    fn remember(&mut self, metadata: &'a [u8], telemetry: Option<Telemetry<'a>>) {
+    #[inline]
+    fn remember(&mut self, metadata: &'a [u8], telemetry: Option<&Telemetry<'a>>) {
         if let Some(telemetry) = telemetry
             && matches!(telemetry.signal, Some(Signal::Traces | Signal::Metrics))
         {
-            (self.metadata, self.telemetry) = (metadata, telemetry);
+            (self.metadata, self.telemetry) = (metadata, *telemetry);
         }
     }
 }

@@ -73,7 +73,10 @@ fn in_form(arena: &Arena, field: GenAiField, token: Token<'_>, out: &mut Vec<u8>
     } else {
         foreign_messages::may_be_foreign(bytes)
     };
-    let Some(text) = std::str::from_utf8(bytes).ok().filter(|_| may_be) else { return false };
+    // Most texts are long, and in the form of the conventions.
+    let Some(text) = may_be.then(|| std::str::from_utf8(bytes).ok()).flatten() else {
+        return false;
+    };
     let made = match field {
         _ if is_tools => tool_definitions::of_foreign(arena, text),
         GenAiField::OutputMessages => foreign_messages::of_foreign(arena, text, "assistant"),

@@ -1,11 +1,18 @@
 //! Messages that stand under their current names in another form: that of a provider's API.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::messages;
 use super::parts::parsed;
 use crate::genai::json_value::{Arena, Json};
 
 /// How far into a text the first message shows its form.
 const HEAD: usize = 256;
+
+/// The name of the parts.
+static PARTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"parts\""));
 
 /// Members of parts in Google's form, which have no type.
 const GOOGLE_PARTS: [&[u8]; 5] =
@@ -25,10 +32,9 @@ fn parts_after_role(message: &[u8]) -> Option<&[u8]> {
 
 /// What follows the name of the parts, wherever it is in the beginning.
 fn parts_in_head(text: &[u8]) -> Option<&[u8]> {
-    const NAME: &[u8] = b"\"parts\"";
     let head = text.get(..HEAD).unwrap_or(text);
-    let at = memchr::memmem::find(head, NAME)?;
-    text.get(at..)?.get(NAME.len()..)
+    let at = PARTS.find(head)?;
+    text.get(at..)?.get(PARTS.needle().len()..)
 }
 
 /// Whether the JSON text of messages may have another form. Only the beginning of the first one is looked at.

@@ -40,7 +40,10 @@ impl<'a> KeyTree<'a> {
         }
         let mut tree = self;
         let mut rest = path;
-        while let Some((part, after)) = rest.split_once('.') {
+        // The parts are too short for a search to begin one.
+        while let Some(end) = rest.bytes().position(|byte| byte == b'.')
+            && let (Some(part), Some(after)) = (rest.get(..end), rest.get(end + 1..))
+        {
             let inner = tree.0.entry(part).or_insert_with(|| Node::Tree(KeyTree::default()));
             let Node::Tree(inner) = inner else { return };
             tree = inner;

@@ -1,6 +1,10 @@
 //! Tool definitions: as providers write them -> the form of the GenAI conventions,
 //! "gen-ai-tool-definitions.json": `{"type", "name", "description", "parameters"}`.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::parts::parsed;
 use crate::genai::json_value::{Arena, Json, Members, Pair, Text};
 
@@ -11,6 +15,10 @@ const HEAD: usize = 256;
 const FUNCTION: &str = "function";
 const DECLARATIONS: [&str; 2] = ["functionDeclarations", "function_declarations"];
 
+/// What texts in the forms of providers have; the second ends both of Google's spellings.
+static MEMBERS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("\"function\":"), Finder::new("eclarations\":")]);
+
 /// How the text of most begins that are in the form of the conventions.
 const CURRENT: [&[u8]; 2] =
     [b"[{\"type\":\"function\",\"name\":", b"[{\"type\": \"function\", \"name\":"];
@@ -18,10 +26,8 @@ const CURRENT: [&[u8]; 2] =
 /// Whether the JSON text of definitions may have another form. Only its beginning is looked at.
 pub(super) fn may_be_foreign(text: &[u8]) -> bool {
     let head = text.get(..HEAD).unwrap_or(text);
-    let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     let is_current = CURRENT.iter().any(|current| text.starts_with(current));
-    // The second ends both of Google's spellings.
-    !is_current && (has(b"\"function\":") || has(b"eclarations\":"))
+    !is_current && MEMBERS.iter().any(|member| member.find(head).is_some())
 }
 
 /// Definitions of one JSON text, in the form of the conventions; `None` if they are in it.
