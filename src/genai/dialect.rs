@@ -1,9 +1,8 @@
 //! Lookup tables as data: what one GenAI dialect calls things. `dialects` has one table a file; the
 //! section `dialects` of a configuration file adds tables of the same form.
 
-use super::json_value::{Arena, Json};
+use super::json_value::{Arena, Json, Members};
 use super::normalize::field::GenAiField;
-use super::normalize::indexed_keys::KeyTree;
 
 /// What one dialect calls things.
 #[derive(Debug)]
@@ -225,11 +224,11 @@ pub struct IndexedList {
 #[derive(Debug, Clone, Copy)]
 pub enum ListForm {
     /// Anything: what the list is as a field.
-    Value(for<'a> fn(&'a Arena, KeyTree<'a>) -> &'a [Json<'a>]),
+    Value(for<'a> fn(&'a Arena, &'a [Members<'a>]) -> &'a [Json<'a>]),
     /// Messages: what they are as a field, given the role of those that have none.
-    Messages(for<'a> fn(&'a Arena, KeyTree<'a>, &'a str) -> &'a [Json<'a>], &'static str),
+    Messages(for<'a> fn(&'a Arena, &'a [Members<'a>], &'a str) -> &'a [Json<'a>], &'static str),
     /// As `Messages`, with finish reasons.
-    Completions(for<'a> fn(&'a Arena, KeyTree<'a>, &'a str) -> &'a [Json<'a>], &'static str),
+    Completions(for<'a> fn(&'a Arena, &'a [Members<'a>], &'a str) -> &'a [Json<'a>], &'static str),
 }
 
 /// What the values of an attribute mean that names the span's kind.

@@ -2,7 +2,7 @@
 
 use super::convert::{convert, has_wrong_type, text_bytes};
 use super::field::{Conventions, GenAiField};
-use super::indexed_keys::KeyTree;
+use super::indexed_keys::IndexedKeys;
 use super::messages::{Messages, Remainder};
 use super::scratch::{Deferred, Sayings, Scratch, Slot};
 use super::seen::{OwnAttribute, SeenAttributes};
@@ -66,14 +66,12 @@ pub(super) struct Collected<'a, 'j> {
     pub(super) added_reasoning: bool,
     /// The rank of the session that stays and is the conversation's id, too.
     pub(super) session: u16,
-    /// What stays of attributes, by their rank.
-    remainders: Vec<(u16, String)>,
     /// In the order of the attributes until they are resolved, by rank from then on.
     pub(super) deferred: Vec<Deferred<'a>>,
     /// What these say.
     pub(super) sayings: Sayings,
     /// Lists by their index in [`AddedDialects::lists`].
-    pub(super) trees: Vec<(usize, KeyTree<'a>)>,
+    pub(super) indexed: Vec<(usize, IndexedKeys<'a>)>,
     /// Ranks of those that occur twice.
     pub(super) repeated: Vec<u16>,
 }
@@ -105,10 +103,9 @@ impl<'a, 'j> Collected<'a, 'j> {
             added_cache: false,
             added_reasoning: false,
             session: FIRST,
-            remainders: Vec::new(),
             deferred: std::mem::take(&mut seen.deferred),
             sayings: Sayings::default(),
-            trees: Vec::new(),
+            indexed: Vec::new(),
             repeated: Vec::new(),
         }
     }
@@ -294,13 +291,13 @@ impl<'a, 'j> Collected<'a, 'j> {
             return;
         }
         let Some(path) = entry.key.strip_prefix(list.prefix.as_bytes()) else { return };
-        if let Some((_, tree)) = self.trees.iter_mut().find(|(known, _)| *known == index) {
-            tree.insert(path, entry.value);
+        if let Some((_, keys)) = self.indexed.iter_mut().find(|(known, _)| *known == index) {
+            keys.insert(path, entry.value);
             return;
         }
-        let mut tree = KeyTree::default();
-        tree.insert(path, entry.value);
-        self.trees.push((index, tree));
+        let mut keys = IndexedKeys::default();
+        keys.insert(path, entry.value);
+        self.indexed.push((index, keys));
     }
 
     /// Whether a value of this rank would be taken.
@@ -491,7 +488,7 @@ impl<'a, 'j> Collected<'a, 'j> {
                 });
                 match rest.is_empty() {
                     true => self.mark_mapped(attribute),
-                    false => self.leave(attribute, Json::Object(rest).to_text()),
+                    false => self.leave(attribute, Json::Object(rest)),
                 }
             }
             Remainder::All => {}
@@ -499,19 +496,23 @@ impl<'a, 'j> Collected<'a, 'j> {
     }
 
     /// Notes what stays of the attribute with this rank.
-    pub(super) fn leave(&mut self, rank: u16, rest: String) {
-        self.remainders.push((rank, rest));
+    pub(super) fn leave(&mut self, rank: u16, rest: Json<'_>) {
+        let Scratch { left, remainders, .. } = &mut *self.scratch;
+        let start = left.len();
+        rest.append(left);
+        remainders.push(Slot { rank, start, end: left.len() });
     }
 
     /// Whether any attribute stays in part.
     pub(super) fn leaves_parts(&self) -> bool {
-        !self.remainders.is_empty()
+        !self.scratch.remainders.is_empty()
     }
 
-    /// What stays of an attribute of which a part is said by fields.
-    pub(super) fn left_of(&self, meaning: &KeyMeaning) -> Option<&str> {
-        let mut all = self.remainders.iter();
-        all.find(|(rank, _)| *rank == meaning.rank).map(|(_, rest)| rest.as_str())
+    /// What stays of an attribute of which a part is said by fields, encoded.
+    pub(super) fn left_of(&self, meaning: &KeyMeaning) -> Option<&[u8]> {
+        let mut all = self.scratch.remainders.iter();
+        let left = all.find(|slot| slot.rank == meaning.rank)?;
+        self.scratch.left.get(left.start..left.end)
     }
 
     /// Notes that the attribute with this rank is wholly said by fields.

@@ -1,82 +1,87 @@
 //! Indexed keys: lists and objects that a dialect spreads over many attribute keys, put together
 //! again as JSON.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::cmp::Ordering;
 
-use crate::codec::msgpack::text_of;
-use crate::genai::json_value::{Arena, Json, MAX_DEPTH, Members};
+use crate::genai::json_value::{Arena, Json, MAX_DEPTH, Members, Pair};
 
 /// What the keys `0.a.b`, `0.c`, `1.a.b` and so on hold: objects within objects. Numbers are keys
-/// like any other until [`KeyTree::elements`] reads them.
+/// like any other until [`IndexedKeys::elements`] reads them.
 #[derive(Debug, Default)]
-pub struct KeyTree<'a>(BTreeMap<&'a str, Node<'a>>);
+pub(super) struct IndexedKeys<'a>(Vec<IndexedKey<'a>>);
 
-/// What stands under one part of a key.
-#[derive(Debug)]
-enum Node<'a> {
-    /// As it is encoded.
-    Value(&'a [u8]),
-    Tree(KeyTree<'a>),
+/// One of these keys.
+#[derive(Debug, Clone, Copy)]
+struct IndexedKey<'a> {
+    path: &'a str,
+    /// How many came before it.
+    number: usize,
+    /// The value as it is encoded.
+    value: &'a [u8],
 }
 
-impl Node<'_> {
-    /// The text under this name.
-    fn text(&self, name: &str) -> Option<&str> {
-        let Self::Tree(tree) = self else { return None };
-        match tree.0.get(name)? {
-            Node::Value(value) => text_of(value),
-            Node::Tree(_) => None,
-        }
-    }
-}
-
-impl<'a> KeyTree<'a> {
-    /// Adds the value of one attribute. The first value of a path counts.
-    pub fn insert(&mut self, path: &'a [u8], encoded: &'a [u8]) {
-        let Ok(path) = std::str::from_utf8(path) else { return };
-        if path.bytes().filter(|byte| *byte == b'.').count() >= MAX_DEPTH {
-            return;
-        }
-        let mut tree = self;
-        let mut rest = path;
+impl<'a> IndexedKey<'a> {
+    /// The first part of what follows of the path here, and what follows that, if anything.
+    fn split(&self, from: usize) -> (&'a str, Option<usize>) {
+        let rest = self.path.get(from..).unwrap_or_default();
         // The parts are too short for a search to begin one.
-        while let Some(end) = rest.bytes().position(|byte| byte == b'.')
-            && let (Some(part), Some(after)) = (rest.get(..end), rest.get(end + 1..))
-        {
-            let inner = tree.0.entry(part).or_insert_with(|| Node::Tree(KeyTree::default()));
-            let Node::Tree(inner) = inner else { return };
-            tree = inner;
-            rest = after;
-        }
-        if let Entry::Vacant(place) = tree.0.entry(rest) {
-            place.insert(Node::Value(encoded));
+        match rest.bytes().position(|byte| byte == b'.') {
+            Some(end) => (rest.get(..end).unwrap_or_default(), Some(from + end + 1)),
+            None => (rest, None),
         }
     }
+}
 
-    /// The elements in the order of their numbers.
-    pub fn elements(self, arena: &'a Arena) -> impl Iterator<Item = Members<'a>> {
-        self.into_members(arena).numbered()
+/// Part by part, so that all under one stand together.
+fn by_parts(one: &str, other: &str) -> Ordering {
+    let rank = |byte: u8| if byte == b'.' { 0 } else { u16::from(byte) + 1 };
+    one.bytes().map(rank).cmp(other.bytes().map(rank))
+}
+
+impl<'a> IndexedKeys<'a> {
+    /// Adds the value of one attribute. The first value of a path counts.
+    pub(super) fn insert(&mut self, path: &'a [u8], value: &'a [u8]) {
+        let Ok(path) = std::str::from_utf8(path) else { return };
+        if path.bytes().filter(|byte| *byte == b'.').count() < MAX_DEPTH {
+            self.0.push(IndexedKey { path, number: self.0.len(), value });
+        }
     }
 
-    /// The texts of this name that elements have, in the order of their numbers.
-    pub fn texts(&self, name: &str) -> Vec<&str> {
-        let numbered =
-            self.0.iter().filter_map(|(key, node)| Some((key.parse().ok()?, node.text(name)?)));
-        let mut numbered: Vec<(u32, &str)> = numbered.collect();
-        numbered.sort_by_key(|(number, _)| *number);
-        numbered.into_iter().map(|(_, text)| text).collect()
+    /// The objects under numbers, in the order of these.
+    pub(super) fn elements<'j>(mut self, arena: &'j Arena) -> &'j [Members<'j>]
+    where
+        'a: 'j,
+    {
+        self.0.sort_by(|one, other| by_parts(one.path, other.path));
+        arena.list(members(arena, &self.0, 0).numbered())
     }
+}
 
-    fn into_members(self, arena: &'a Arena) -> Members<'a> {
-        let members = self.0.into_iter().map(|(key, node)| {
-            let value = match node {
-                Node::Value(value) => Json::of_encoded(arena, value),
-                Node::Tree(tree) => Json::Object(tree.into_members(arena)),
-            };
-            (key.into(), value)
-        });
-        Members::collect(arena, members)
+/// What these keys hold under what they all begin with, which is so long.
+fn members<'a>(arena: &'a Arena, mut keys: &[IndexedKey<'a>], from: usize) -> Members<'a> {
+    let mut members = arena.building::<Pair<'a>>(0);
+    while let Some(first) = keys.first() {
+        let (part, _) = first.split(from);
+        let of_part = keys.iter().take_while(|key| key.split(from).0 == part).count();
+        let (here, others) = keys.split_at_checked(of_part).unwrap_or_default();
+        members.push((part.into(), value(arena, here, from)));
+        keys = others;
+    }
+    Members::of(members)
+}
+
+/// The value of a part that all these keys have: what came first, a value or an object.
+fn value<'a>(arena: &'a Arena, keys: &[IndexedKey<'a>], from: usize) -> Json<'a> {
+    // Values come before what lies deeper, the first of them first.
+    let values = keys.iter().take_while(|key| key.split(from).1.is_none()).count();
+    let (values, deeper) = keys.split_at_checked(values).unwrap_or_default();
+    let first_deeper = deeper.iter().map(|key| key.number).min();
+    match (values.first(), deeper.first().and_then(|key| key.split(from).1)) {
+        (Some(value), _) if first_deeper.is_none_or(|number| value.number < number) => {
+            Json::of_encoded(arena, value.value)
+        }
+        (_, Some(after)) => Json::Object(members(arena, deeper, after)),
+        _ => Json::Null,
     }
 }
 
@@ -84,20 +89,68 @@ impl<'a> KeyTree<'a> {
 mod tests {
     use super::*;
     use crate::codec::msgpack;
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    /// What the keys hold, put in one after the other.
+    fn one_by_one(paths: &[String]) -> Vec<Value> {
+        let mut tree = Map::new();
+        for (number, path) in paths.iter().enumerate() {
+            let (before, last) = path.rsplit_once('.').unwrap_or(("", path));
+            let outer = if before.is_empty() && !path.contains('.') {
+                Some(&mut tree)
+            } else {
+                before.split('.').try_fold(&mut tree, |tree, part| {
+                    let inner = tree.entry(part).or_insert_with(|| Value::Object(Map::new()));
+                    inner.as_object_mut()
+                })
+            };
+            if let Some(outer) = outer {
+                outer.entry(last).or_insert_with(|| number.into());
+            }
+        }
+        let numbered = tree.into_iter().filter(|(_, value)| value.is_object());
+        let mut numbered: Vec<(u32, Value)> =
+            numbered.filter_map(|(key, value)| Some((key.parse().ok()?, value))).collect();
+        numbered.sort_by_key(|(number, _)| *number);
+        numbered.into_iter().map(|(_, value)| value).collect()
+    }
+
+    proptest! {
+        /// Scenario: keys in any order, some twice, some under a value, some before. Guarantees: the objects are those
+        /// that come of adding one key after the other.
+        #[test]
+        fn keys_are_put_together_as_if_one_by_one(
+            paths in prop::collection::vec("[0-2]{1,2}(\\.[ab-]{0,2}){0,3}", 0..12),
+        ) {
+            let encoded = (0_u64..).zip(&paths).map(|(number, path)| {
+                let mut value = Vec::new();
+                msgpack::uint(&mut value, number);
+                (path, value)
+            });
+            let encoded: Vec<(&String, Vec<u8>)> = encoded.collect();
+            let mut keys = IndexedKeys::default();
+            encoded.iter().for_each(|(path, value)| keys.insert(path.as_bytes(), value));
+            let arena = Arena::default();
+            let elements = keys.elements(&arena).iter().map(|members| {
+                serde_json::from_str(&Json::Object(*members).to_text()).unwrap()
+            });
+            prop_assert_eq!(elements.collect::<Vec<Value>>(), one_by_one(&paths));
+        }
+    }
 
     #[test]
     fn keys_come_together_in_the_order_of_their_numbers() {
         let mut value = Vec::new();
         msgpack::str(&mut value, "x");
         let long = vec![b'.'; 1000];
-        let mut tree = KeyTree::default();
+        let mut keys = IndexedKeys::default();
         for path in ["10.a.b", "2.a.b", "2.a", "2.a.b.c", "2.c", "x.a"] {
-            tree.insert(path.as_bytes(), &value);
+            keys.insert(path.as_bytes(), &value);
         }
-        tree.insert(&long, &value);
-        assert_eq!(tree.texts("c"), ["x"]);
+        keys.insert(&long, &value);
         let arena = Arena::default();
-        let list = tree.elements(&arena).map(|members| Json::Object(members).to_text());
+        let list = keys.elements(&arena).iter().map(|members| Json::Object(*members).to_text());
         let list: Vec<String> = list.collect();
         assert_eq!(list, [r#"{"a":{"b":"x"},"c":"x"}"#, r#"{"a":{"b":"x"}}"#]);
     }

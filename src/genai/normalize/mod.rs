@@ -13,7 +13,7 @@ mod convert;
 mod detection;
 pub(super) mod field;
 mod foreign_messages;
-pub(super) mod indexed_keys;
+mod indexed_keys;
 mod json;
 mod langchain;
 mod lookup;

@@ -33,7 +33,7 @@ impl Collected<'_, '_> {
         if left.is_empty() {
             self.mark_mapped(rank);
         } else if left.len() < object.len() {
-            self.leave(rank, Json::Object(left).to_text());
+            self.leave(rank, Json::Object(left));
         }
     }
 

@@ -34,7 +34,7 @@ impl<'a> Collected<'a, '_> {
         if self.sayings.names_kind() {
             (0..count).for_each(|at| self.resolve_operation(at));
         }
-        if !self.trees.is_empty() {
+        if !self.indexed.is_empty() {
             self.resolve_lists();
         }
         let sayings = self.sayings;
@@ -243,19 +243,21 @@ impl<'a> Collected<'a, '_> {
     }
 
     fn resolve_lists(&mut self) {
-        for (index, tree) in std::mem::take(&mut self.trees) {
+        for (index, keys) in std::mem::take(&mut self.indexed) {
             let Some(list) = self.added.lists().get(index).map(|known| known.list) else {
                 continue;
             };
+            let elements = keys.elements(self.arena);
             if matches!(list.form, ListForm::Completions(..)) {
-                let reasons = tree.texts("finish_reason").into_iter().map(values::finish_reason);
-                let reasons: Vec<&str> = reasons.collect();
+                let reasons =
+                    elements.iter().filter_map(|element| element.get("finish_reason")?.as_str());
+                let reasons: Vec<&str> = reasons.map(values::finish_reason).collect();
                 self.make(GenAiField::FinishReasons, LAST, |out| text_list(out, &reasons));
             }
             let values = match list.form {
-                ListForm::Value(render) => render(self.arena, tree),
+                ListForm::Value(render) => render(self.arena, elements),
                 ListForm::Messages(render, role) | ListForm::Completions(render, role) => {
-                    render(self.arena, tree, role)
+                    render(self.arena, elements, role)
                 }
             };
             self.offer_list(list.field, FIRST, values);

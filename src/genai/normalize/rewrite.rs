@@ -74,7 +74,7 @@ fn copy_stays(body: &[u8], cuts: &[Cut], collected: &Collected<'_, '_>, out: &mu
         if let Some(meaning) = cut.left_of {
             let pair = body.get(cut.start..copied).unwrap_or_default();
             msgpack::str_bytes(out, Reader::new(pair).key().unwrap_or_default());
-            msgpack::str(out, collected.left_of(meaning).unwrap_or_default());
+            out.extend_from_slice(collected.left_of(meaning).unwrap_or_default());
         }
     }
     out.extend_from_slice(body.get(copied..).unwrap_or_default());

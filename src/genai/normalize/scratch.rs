@@ -38,7 +38,7 @@ impl RankBits {
     }
 }
 
-/// A field's value: its rank and where it is among the values made.
+/// A value that was made: its rank and where it is among these.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Slot {
     pub(super) rank: u16,
@@ -52,6 +52,9 @@ pub(super) struct Scratch {
     pub(super) made: Vec<u8>,
     /// Where those of the fields are that were found; of others it may be anything.
     pub(super) slots: Box<[Slot; GenAiField::COUNT]>,
+    /// What stays of attributes that are said in part, and where that of each is, by its rank.
+    pub(super) left: Vec<u8>,
+    pub(super) remainders: Vec<Slot>,
     /// Two values that are compared.
     pub(super) compared: Vec<u8>,
     /// What was inferred of what was not said.
@@ -79,6 +82,8 @@ impl Scratch {
         Self {
             made: Vec::new(),
             slots: Box::new([Slot::default(); GenAiField::COUNT]),
+            left: Vec::new(),
+            remainders: Vec::new(),
             compared: Vec::new(),
             inferred: Vec::new(),
             cuts: Vec::new(),
@@ -93,6 +98,8 @@ impl Scratch {
     /// Forgets the span.
     pub(super) fn clear(&mut self) {
         self.made.clear();
+        self.left.clear();
+        self.remainders.clear();
         self.inferred.clear();
         self.mapped.clear();
         self.read.clear();

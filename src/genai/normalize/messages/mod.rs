@@ -5,7 +5,6 @@
 //! "gen-ai-output-messages.json": `[{"role", "parts": [{"type", ...}], "finish_reason"}]`, as JSON
 //! text, which the conventions allow on spans.
 
-use super::indexed_keys::KeyTree;
 use super::parts::{image_part, parsed, reasoning_part, says_nothing, text_part};
 use super::tool_parts::{call, call_part, is_result_list, provider_call, tool_response};
 use super::{langchain, tool_definitions, values};
@@ -78,9 +77,12 @@ impl Messages<'_> {
 
 /// Messages of `OpenInference`, `llm.input_messages.N.message.*`.
 #[must_use]
-pub fn of_open_inference<'a>(arena: &'a Arena, tree: KeyTree<'a>, role: &'a str) -> &'a [Json<'a>] {
-    let messages = tree.elements(arena);
-    let messages = messages.filter_map(|element| element.get("message")?.as_object());
+pub fn of_open_inference<'a>(
+    arena: &'a Arena,
+    elements: &'a [Members<'a>],
+    role: &'a str,
+) -> &'a [Json<'a>] {
+    let messages = elements.iter().filter_map(|element| element.get("message")?.as_object());
     arena.list(messages.map(|message| finished(arena, message, role)))
 }
 
@@ -99,8 +101,12 @@ fn open_inference_part<'a>(arena: &'a Arena, content: Members<'a>) -> Option<Jso
 
 /// Messages of OpenLLMetry, `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`.
 #[must_use]
-pub fn of_traceloop<'a>(arena: &'a Arena, tree: KeyTree<'a>, role: &'a str) -> &'a [Json<'a>] {
-    arena.list(tree.elements(arena).map(|message| finished(arena, message, role)))
+pub fn of_traceloop<'a>(
+    arena: &'a Arena,
+    elements: &'a [Members<'a>],
+    role: &'a str,
+) -> &'a [Json<'a>] {
+    arena.list(elements.iter().map(|message| finished(arena, *message, role)))
 }
 
 /// Members of messages that parts, roles and reasons say.
@@ -460,8 +466,8 @@ fn plain_message<'a>(
 
 /// Tool definitions of `OpenInference`, each a JSON text.
 #[must_use]
-pub fn tools<'a>(arena: &'a Arena, tree: KeyTree<'a>) -> &'a [Json<'a>] {
-    let schemas = tree.elements(arena).filter_map(|element| {
+pub fn tools<'a>(arena: &'a Arena, elements: &'a [Members<'a>]) -> &'a [Json<'a>] {
+    let schemas = elements.iter().filter_map(|element| {
         let schema = element.get("tool")?.get("json_schema")?;
         Some(parsed(arena, schema.as_str()?).unwrap_or(schema))
     });
@@ -470,8 +476,8 @@ pub fn tools<'a>(arena: &'a Arena, tree: KeyTree<'a>) -> &'a [Json<'a>] {
 
 /// Tool definitions of OpenLLMetry.
 #[must_use]
-pub fn functions<'a>(arena: &'a Arena, tree: KeyTree<'a>) -> &'a [Json<'a>] {
-    let definitions = tree.elements(arena).map(|function| {
+pub fn functions<'a>(arena: &'a Arena, elements: &'a [Members<'a>]) -> &'a [Json<'a>] {
+    let definitions = elements.iter().map(|function| {
         let named = ["name", "description", "parameters"].into_iter().filter_map(|name| {
             let value = function.get(name)?;
             let read = value.as_str().and_then(|text| parsed(arena, text));
@@ -485,8 +491,8 @@ pub fn functions<'a>(arena: &'a Arena, tree: KeyTree<'a>) -> &'a [Json<'a>] {
 
 /// Documents that a retrieval found.
 #[must_use]
-pub fn documents<'a>(arena: &'a Arena, tree: KeyTree<'a>) -> &'a [Json<'a>] {
-    arena.list(tree.elements(arena).filter_map(|element| element.get("document")))
+pub fn documents<'a>(arena: &'a Arena, elements: &'a [Members<'a>]) -> &'a [Json<'a>] {
+    arena.list(elements.iter().filter_map(|element| element.get("document")))
 }
 
 #[cfg(test)]
@@ -494,15 +500,16 @@ mod property_tests;
 
 #[cfg(test)]
 mod tests {
+    use super::super::indexed_keys::IndexedKeys;
     use super::super::parts::rendered;
     use super::*;
     use crate::codec::msgpack::{self, text_of};
     use serde_json::Value;
 
     /// Gives `read` what keys with these texts hold.
-    fn of_tree<R>(
+    fn of_keys<R>(
         pairs: &[(&str, &str)],
-        read: impl for<'a> FnOnce(&'a Arena, KeyTree<'a>) -> R,
+        read: impl for<'a> FnOnce(&'a Arena, &'a [Members<'a>]) -> R,
     ) -> R {
         let encoded = pairs.iter().map(|(path, text)| {
             let mut value = Vec::new();
@@ -510,9 +517,10 @@ mod tests {
             (*path, value)
         });
         let encoded: Vec<(&str, Vec<u8>)> = encoded.collect();
-        let mut tree = KeyTree::default();
-        encoded.iter().for_each(|(path, value)| tree.insert(path.as_bytes(), value));
-        read(&Arena::default(), tree)
+        let mut keys = IndexedKeys::default();
+        encoded.iter().for_each(|(path, value)| keys.insert(path.as_bytes(), value));
+        let arena = Arena::default();
+        read(&arena, keys.elements(&arena))
     }
 
     fn of_json(text: &str, role: &str) -> Option<String> {
@@ -553,7 +561,7 @@ mod tests {
             ("2.message.content", "3"),
         ];
         same(
-            of_tree(&pairs, |arena, tree| rendered(of_open_inference(arena, tree, "user"))),
+            of_keys(&pairs, |arena, elements| rendered(of_open_inference(arena, elements, "user"))),
             r#"[{"role":"user","parts":[{"type":"text","content":"what is this"},
                 {"type":"uri","modality":"image","uri":"https://x/y.png"}]},
                {"role":"assistant","parts":[
@@ -573,9 +581,8 @@ mod tests {
             ("0.tool_calls.0.name", "f"),
             ("0.tool_calls.0.arguments", "not json"),
         ];
-        of_tree(&pairs, |_, tree| assert_eq!(tree.texts("finish_reason"), ["tool_calls"]));
         same(
-            of_tree(&pairs, |arena, tree| rendered(of_traceloop(arena, tree, "assistant"))),
+            of_keys(&pairs, |arena, elements| rendered(of_traceloop(arena, elements, "assistant"))),
             r#"[{"role":"assistant","finish_reason":"tool_call","parts":[
                 {"type":"text","content":"hi"},
                 {"type":"tool_call","id":"c","name":"f","arguments":"not json"}]}]"#,
@@ -599,8 +606,11 @@ mod tests {
     fn tool_definitions() {
         let given = [("0.name", "f"), ("0.parameters", r#"{"type":"object"}"#)];
         let expected = r#"[{"type":"function","name":"f","parameters":{"type":"object"}}]"#;
-        same(of_tree(&given, |arena, tree| rendered(functions(arena, tree))), expected);
+        same(of_keys(&given, |arena, elements| rendered(functions(arena, elements))), expected);
         let given = [("0.tool.json_schema", r#"{"name":"g"}"#)];
-        same(of_tree(&given, |arena, tree| rendered(tools(arena, tree))), r#"[{"name":"g"}]"#);
+        same(
+            of_keys(&given, |arena, elements| rendered(tools(arena, elements))),
+            r#"[{"name":"g"}]"#,
+        );
     }
 }
