@@ -6,6 +6,9 @@ use bumpalo::collections::Vec as BumpVec;
 /// The most memory that stays for the next item, in bytes.
 const KEPT: usize = 1 << 20;
 
+/// How much may be taken for one item before nothing more is read for it, in bytes: JSON of some megabytes.
+const MOST: usize = 32 << 20;
+
 /// A list that is being made.
 pub(in crate::genai) type Building<'a, T> = BumpVec<'a, T>;
 
@@ -20,6 +23,11 @@ impl Arena {
         if self.0.allocated_bytes() > KEPT {
             self.0 = Bump::new();
         }
+    }
+
+    /// Whether so much was taken that nothing more is to be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.allocated_bytes() > MOST
     }
 
     /// A text of its own.
@@ -60,5 +68,9 @@ mod tests {
         assert_eq!(arena.text(&"x".repeat(2 * KEPT)).len(), 2 * KEPT);
         arena.clear();
         assert!(arena.0.allocated_bytes() <= KEPT);
+        while !arena.is_full() {
+            arena.text(&"x".repeat(KEPT));
+        }
+        assert!(arena.0.allocated_bytes() <= 3 * MOST);
     }
 }

@@ -15,8 +15,11 @@ const ELEMENTS: usize = 4;
 const MEMBERS: usize = 8;
 
 impl<'a> Json<'a> {
-    /// Reads JSON text.
+    /// Reads JSON text; none for an item that has had too much of it.
     pub fn read(arena: &'a Arena, text: &'a str) -> Option<Self> {
+        if arena.is_full() {
+            return None;
+        }
         let mut reader = serde_json::Deserializer::from_str(text);
         let read = ValueSeed(arena).deserialize(&mut reader).ok()?;
         reader.end().ok()?;
@@ -164,6 +167,19 @@ mod tests {
             prop_assert_eq!(read.get(&text).and_then(Json::as_str), Some(text.as_str()));
             prop_assert_eq!(read.to_text(), format!("{{{quoted}:{quoted}}}"));
         }
+    }
+
+    /// Scenario: an item with much JSON, of the kind that takes most memory for its length. Guarantees: what it takes
+    /// has a bound, and the next item is read.
+    #[test]
+    fn an_item_has_a_limit() {
+        let text = format!("[{}0]", "[0],".repeat(64 << 10));
+        let mut arena = Arena::default();
+        let reads = (0..1000).take_while(|_| Json::read(&arena, &text).is_some()).count();
+        assert!((3..100).contains(&reads), "{reads}");
+        assert!(Json::read(&arena, "1").is_none());
+        arena.clear();
+        assert!(Json::read(&arena, "1").is_some());
     }
 
     #[test]
