@@ -61,13 +61,23 @@ fn write_list(list: &[Json<'_>], out: &mut Vec<u8>) {
 fn write_members(members: Members<'_>, out: &mut Vec<u8>) {
     let mut before = b'{';
     for (name, value) in members.pairs() {
-        out.push(before);
-        write_text(*name, out);
-        out.push(b':');
+        write_name(before, *name, out);
         write(*value, out);
         before = b',';
     }
     end(before, b"{}", out);
+}
+
+/// Appends a member's name between what is before and after it.
+fn write_name(before: u8, name: Text<'_>, out: &mut Vec<u8>) {
+    if !name.is_plain() {
+        out.push(before);
+        by_serde(name.as_str(), out);
+        return out.push(b':');
+    }
+    out.extend_from_slice(&[before, b'"']);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 /// Ends what has one of these brackets before its first part.

@@ -21,14 +21,18 @@ struct IndexedKey<'a> {
 }
 
 impl<'a> IndexedKey<'a> {
-    /// The first part of what follows of the path here, and what follows that, if anything.
-    fn split(&self, from: usize) -> (&'a str, Option<usize>) {
+    /// The first part of what follows of the path here.
+    fn part(&self, from: usize) -> &'a str {
         let rest = self.path.get(from..).unwrap_or_default();
         // The parts are too short for a search to begin one.
-        match rest.bytes().position(|byte| byte == b'.') {
-            Some(end) => (rest.get(..end).unwrap_or_default(), Some(from + end + 1)),
-            None => (rest, None),
-        }
+        let end = rest.bytes().position(|byte| byte == b'.').unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
+    }
+
+    /// Whether that part is this one.
+    fn has_part(&self, from: usize, part: &str) -> bool {
+        let rest = self.path.get(from..).and_then(|rest| rest.strip_prefix(part));
+        rest.is_some_and(|rest| matches!(rest.as_bytes(), [] | [b'.', ..]))
     }
 }
 
@@ -61,27 +65,27 @@ impl<'a> IndexedKeys<'a> {
 fn members<'a>(arena: &'a Arena, mut keys: &[IndexedKey<'a>], from: usize) -> Members<'a> {
     let mut members = arena.building::<Pair<'a>>(0);
     while let Some(first) = keys.first() {
-        let (part, _) = first.split(from);
-        let of_part = keys.iter().take_while(|key| key.split(from).0 == part).count();
+        let part = first.part(from);
+        let of_part = keys.iter().take_while(|key| key.has_part(from, part)).count();
         let (here, others) = keys.split_at_checked(of_part).unwrap_or_default();
-        members.push((part.into(), value(arena, here, from)));
+        members.push((part.into(), value(arena, here, from.saturating_add(part.len()))));
         keys = others;
     }
     Members::of(members)
 }
 
-/// The value of a part that all these keys have: what came first, a value or an object.
-fn value<'a>(arena: &'a Arena, keys: &[IndexedKey<'a>], from: usize) -> Json<'a> {
+/// The value of a part that all these keys have and that ends there: what came first, a value or an object.
+fn value<'a>(arena: &'a Arena, keys: &[IndexedKey<'a>], end: usize) -> Json<'a> {
     // Values come before what lies deeper, the first of them first.
-    let values = keys.iter().take_while(|key| key.split(from).1.is_none()).count();
+    let values = keys.iter().take_while(|key| key.path.len() == end).count();
     let (values, deeper) = keys.split_at_checked(values).unwrap_or_default();
     let first_deeper = deeper.iter().map(|key| key.number).min();
-    match (values.first(), deeper.first().and_then(|key| key.split(from).1)) {
-        (Some(value), _) if first_deeper.is_none_or(|number| value.number < number) => {
+    match values.first() {
+        Some(value) if first_deeper.is_none_or(|number| value.number < number) => {
             Json::of_encoded(arena, value.value)
         }
-        (_, Some(after)) => Json::Object(members(arena, deeper, after)),
-        _ => Json::Null,
+        // Behind the dot.
+        _ => Json::Object(members(arena, deeper, end.saturating_add(1))),
     }
 }
 
