@@ -288,7 +288,7 @@ fn line(row: &Row, rounds: &[[f64; 3]]) -> String {
         values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
     });
     let mut line = String::new();
-    let _ = write!(line, "{:<9}{:<46}{left:>10.2}{right:>10.2}{figure:>9.2}", row.name, row.work);
+    let _ = write!(line, "{:<9}{:<46}{left:>10.2}{right:>10.2}{figure:>9.3}", row.name, row.work);
     if let Some(bound) = row.bound {
         let more = row.figure.more_is_better();
         let met = if more { figure >= bound } else { figure <= bound };
@@ -300,7 +300,23 @@ fn line(row: &Row, rounds: &[[f64; 3]]) -> String {
             if met { "met" } else { "NOT MET" }
         );
     }
+    let figures: Vec<f64> = rounds.iter().map(|[_, _, figure]| *figure).collect();
+    if let Some((mean, error)) = mean(&figures) {
+        let _ = write!(line, "  mean {mean:.3} \u{b1} {error:.3}");
+    }
     line
+}
+
+/// The mean of some figures and its standard error, by which a reader sees how far the next run may be from this
+/// one; `None` of fewer than three.
+fn mean(figures: &[f64]) -> Option<(f64, f64)> {
+    let count = figures.len() as f64;
+    if figures.len() < 3 {
+        return None;
+    }
+    let mean = figures.iter().sum::<f64>() / count;
+    let squares: f64 = figures.iter().map(|figure| (figure - mean).powi(2)).sum();
+    Some((mean, (squares / (count - 1.0) / count).sqrt()))
 }
 
 async fn sample(args: &Args, host: &Host, row: &Row, side: Side) -> Result<Sample, String> {
@@ -499,4 +515,17 @@ fn ours(plugins: &Path, filters: Filters, grpc: bool, port: u16, sinks: &[u16]) 
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mean;
+
+    #[test]
+    fn a_mean_says_how_far_it_may_be_off() {
+        assert_eq!(mean(&[0.1, 0.2]), None);
+        assert_eq!(mean(&[2.0, 2.0, 2.0]), Some((2.0, 0.0)));
+        // A variance of 1 over three figures.
+        assert_eq!(mean(&[1.0, 2.0, 3.0]), Some((2.0, (1.0_f64 / 3.0).sqrt())));
+    }
 }
