@@ -227,6 +227,14 @@ async fn the_page_says_what_the_host_counts() {
         let mut last = Value::Null;
         page_when((&host, running, *counters), &what, |host_page| {
             last = status(*page);
+            // Those that send are listed once the first of them has told what it does.
+            let lists = |name: &str| {
+                let rows = last["endpoints"].as_array();
+                rows.is_some_and(|rows| rows.iter().any(|row| row["endpoint"] == name))
+            };
+            if !lists("one") || !lists("away") {
+                return false;
+            }
             let one = row(&last, "endpoints", "endpoint", "one");
             // What the host publishes is up to a second old.
             one["sent"].as_u64().unwrap() > sent
