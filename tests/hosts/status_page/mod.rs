@@ -166,11 +166,15 @@ fn differences(status: &Value, page: &Page) -> Vec<String> {
     differ.collect()
 }
 
+/// The row of a section in which a field has this value, if there is one yet.
+fn find_row<'s>(status: &'s Value, section: &str, field: &str, value: &str) -> Option<&'s Value> {
+    status[section].as_array().unwrap().iter().find(|row| row[field] == value)
+}
+
 /// The row of a section in which a field has this value.
 fn row<'s>(status: &'s Value, section: &str, field: &str, value: &str) -> &'s Value {
-    let rows = status[section].as_array().unwrap();
-    let found = rows.iter().find(|row| row[field] == value);
-    found.unwrap_or_else(|| panic!("no {value} in {section}: {rows:?}"))
+    let found = find_row(status, section, field, value);
+    found.unwrap_or_else(|| panic!("no {value} in {section}: {}", status[section]))
 }
 
 /// The answer to a request with any method and `Host`.
@@ -227,19 +231,15 @@ async fn the_page_says_what_the_host_counts() {
         let mut last = Value::Null;
         page_when((&host, running, *counters), &what, |host_page| {
             last = status(*page);
-            // Those that send are listed once the first of them has told what it does.
-            let lists = |name: &str| {
-                let rows = last["endpoints"].as_array();
-                rows.is_some_and(|rows| rows.iter().any(|row| row["endpoint"] == name))
-            };
-            if !lists("one") || !lists("away") {
+            // Endpoints are listed once the first of them has told what it does.
+            let endpoint = |name| find_row(&last, "endpoints", "endpoint", name);
+            let (Some(one), Some(away)) = (endpoint("one"), endpoint("away")) else {
                 return false;
-            }
-            let one = row(&last, "endpoints", "endpoint", "one");
+            };
             // What the host publishes is up to a second old.
             one["sent"].as_u64().unwrap() > sent
                 && one["waiting"] == 0
-                && row(&last, "endpoints", "endpoint", "away")["failing_since"].is_number()
+                && away["failing_since"].is_number()
                 && differences(&last, host_page).is_empty()
         })
         .await;
